@@ -1,0 +1,133 @@
+"""What defines a GAC MS-ResNet: frozen, printable, saved in every checkpoint. Needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, get_args
+
+from gac.errors import InputError
+
+Surrogate = Literal["triangle", "rectangle"]
+Encoder = Literal["gac", "direct"]
+Initialisation = Literal["default", "kaiming"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronConfig:
+    """A leaky integrate-and-fire neuron with hard reset to 0 and a strict threshold.
+
+    Attributes:
+        threshold: Firing threshold of the membrane (dimensionless).
+        decay: Share of the membrane that survives a step, in (0, 1].
+        surrogate: Gradient of the spike: ``triangle`` max(0, 1 - abs(u)) or ``rectangle``
+            1 where abs(u) < 1/2, with u = membrane - threshold.
+        detach_reset: Whether no gradient flows through the reset.
+    """
+
+    threshold: float
+    decay: float
+    surrogate: Surrogate
+    detach_reset: bool
+
+    def __post_init__(self) -> None:
+        _check(self.threshold > 0, f"threshold must be positive, got {self.threshold}")
+        _check(0 < self.decay <= 1, f"decay must lie in (0, 1], got {self.decay}")
+        _check_choice("surrogate", self.surrogate, get_args(Surrogate))
+
+
+# The two neurons of the released code: one per data set, `LIFSpike` and `mem_update`.
+CIFAR_NEURON = NeuronConfig(threshold=1.0, decay=0.5, surrogate="triangle", detach_reset=False)
+IMAGENET_NEURON = NeuronConfig(
+    threshold=0.5, decay=0.25, surrogate="rectangle", detach_reset=True
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MSResNetConfig:
+    """Shape and behaviour of one network of the family.
+
+    Attributes:
+        steps: Simulation steps T.
+        classes: Number of classes.
+        encoder: ``gac`` (spikes times attention gate) or ``direct`` (the current itself).
+        widths, blocks, strides: Channels, residual blocks and first stride of each stage.
+        stem_width, stem_kernel, stem_stride: The first convolution.
+        neuron: The neuron used everywhere in the network.
+        norm_gain: Initial gain of every batch norm but the last one of a block.
+        last_norm_gain: Initial gain of the second batch norm of a block.
+        initialisation: Of the 2-d convolutions: torch's ``default`` or ``kaiming`` (normal,
+            fan-out).
+        gate_kernel: Kernel of the gate's two spatial convolutions.
+        gate_reduction: The gate's temporal attention has ``steps // gate_reduction`` hidden units.
+        in_channels, image_size: The images the network was made for.
+
+    Raises:
+        InputError: If the values contradict each other.
+    """
+
+    steps: int
+    classes: int
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    strides: tuple[int, ...]
+    neuron: NeuronConfig
+    encoder: Encoder = "gac"
+    stem_width: int = 64
+    stem_kernel: int = 3
+    stem_stride: int = 1
+    norm_gain: float = 1.0
+    last_norm_gain: float = 1.0
+    initialisation: Initialisation = "default"
+    gate_kernel: int = 4
+    gate_reduction: int = 2
+    in_channels: int = 3
+    image_size: int = 32
+
+    def __post_init__(self) -> None:
+        positive = ("steps", "classes", "stem_width", "stem_kernel", "stem_stride", "gate_kernel")
+        for name in (*positive, "gate_reduction", "in_channels", "image_size"):
+            value = getattr(self, name)
+            _check(isinstance(value, int) and value > 0, f"{name} must be at least 1, got {value}")
+        _check(
+            len(self.widths) == len(self.blocks) == len(self.strides) > 0,
+            f"widths, blocks and strides need one entry per stage, got {self.widths}, "
+            f"{self.blocks}, {self.strides}",
+        )
+        _check_choice("encoder", self.encoder, get_args(Encoder))
+        _check_choice("initialisation", self.initialisation, get_args(Initialisation))
+        _check(
+            self.encoder == "direct" or self.steps >= self.gate_reduction,
+            f"the gac encoder needs at least {self.gate_reduction} steps (its temporal attention "
+            f"has steps // {self.gate_reduction} hidden units), got {self.steps}; "
+            "use encoder='direct' or more steps",
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings and lists, ready for a checkpoint or JSON."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> MSResNetConfig:
+        """The inverse of `to_dict`.
+
+        Raises:
+            InputError: If a field is missing, unknown or out of its domain.
+        """
+        known = {field.name for field in fields(cls)}
+        unknown, missing = set(values) - known, known - set(values)
+        _check(not unknown, f"unknown model settings: {', '.join(sorted(unknown))}")
+        _check(not missing, f"missing model settings: {', '.join(sorted(missing))}")
+        tuples = {name: tuple(values[name]) for name in ("widths", "blocks", "strides")}
+        return cls(**{**values, **tuples, "neuron": NeuronConfig(**values["neuron"])})
+
+
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise InputError(message)
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    _check(value in allowed, f"unknown {name} {value!r}; known: {', '.join(allowed)}")

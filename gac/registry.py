@@ -1,0 +1,95 @@
+"""The named architectures. Adding one is adding an entry here; needs no torch until built."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gac.config import CIFAR_NEURON, IMAGENET_NEURON, MSResNetConfig
+from gac.errors import InputError
+
+if TYPE_CHECKING:
+    from gac.msresnet import MSResNet
+
+_IMAGENET = MSResNetConfig(
+    steps=4,
+    classes=1000,
+    widths=(64, 128, 256, 512),
+    blocks=(2, 2, 2, 2),
+    strides=(2, 2, 2, 2),
+    neuron=IMAGENET_NEURON,
+    stem_kernel=7,
+    stem_stride=2,
+    norm_gain=0.5,
+    last_norm_gain=0.0,
+    initialisation="kaiming",
+    image_size=224,
+)
+_CIFAR = MSResNetConfig(
+    steps=6,
+    classes=100,
+    widths=(128, 256, 512),
+    blocks=(3, 3, 2),
+    strides=(1, 2, 2),
+    neuron=CIFAR_NEURON,
+)
+
+ARCHITECTURES: dict[str, MSResNetConfig] = {
+    # Released code, CODE/CIFAR: MS-ResNet-18 with stages of 3, 3 and 2 blocks.
+    "msresnet18-cifar": _CIFAR,
+    # Released code, CODE/ImageNet: every stage starts with stride 2, no max-pooling.
+    "msresnet18": _IMAGENET,
+    "msresnet34": replace(_IMAGENET, blocks=(3, 4, 6, 3)),
+    # Small enough to train on two cores in a minute; the shipped checkpoint is one of these.
+    "msresnet8": replace(
+        _CIFAR,
+        steps=4,
+        classes=10,
+        stem_width=16,
+        widths=(32, 64, 128),
+        blocks=(1, 1, 1),
+        image_size=16,
+    ),
+}
+
+
+def architecture(name: str, **changes: Any) -> MSResNetConfig:
+    """The configuration of a named architecture, some fields changed.
+
+    Raises:
+        InputError: If the name or a field is unknown, or a value is out of its domain.
+
+    Example:
+        >>> architecture("msresnet18-cifar", classes=10).steps
+        6
+    """
+    if name not in ARCHITECTURES:
+        raise InputError(f"unknown model {name!r}; known: {', '.join(ARCHITECTURES)}")
+    known = ARCHITECTURES[name]
+    unknown = sorted(set(changes) - set(known.to_dict()))
+    if unknown:
+        raise InputError(
+            f"unknown model settings: {', '.join(unknown)}; known: {', '.join(known.to_dict())}"
+        )
+    return replace(known, **changes)
+
+
+def build(name: str, **changes: Any) -> MSResNet:
+    """A freshly initialised network of a named architecture.
+
+    Args:
+        name: One of `ARCHITECTURES`.
+        **changes: Fields of `MSResNetConfig` to set differently, such as ``classes``,
+            ``steps`` or ``encoder``.
+
+    Raises:
+        InputError: If the name or a field is unknown, or a value is out of its domain.
+
+    Example:
+        >>> network = build("msresnet8", steps=2)
+        >>> sum(parameter.numel() for parameter in network.parameters())
+        306286
+    """
+    from gac.msresnet import MSResNet
+
+    return MSResNet(architecture(name, **changes))
