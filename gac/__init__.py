@@ -17,7 +17,7 @@ _HOME = {
     "load": "gac.checkpoint",
     "load_state": "gac.official",
 }
-__all__ = list(_HOME)  # noqa: PLE0605
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

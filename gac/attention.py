@@ -29,8 +29,7 @@ class TemporalAttention(nn.Module):
         return self._perceptron(average) + self._perceptron(maximum)
 
     def _perceptron(self, pooled: Tensor) -> Tensor:
-        logits: Tensor = self.excite(torch.relu(self.squeeze(pooled)))
-        return logits
+        return self.excite(torch.relu(self.squeeze(pooled)))
 
 
 class SpatialChannelAttention(nn.Module):
@@ -41,14 +40,17 @@ class SpatialChannelAttention(nn.Module):
 
     def __init__(self, channels: int, kernel: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, kernel, padding="same", bias=False)
-        self.conv2 = nn.Conv2d(channels, channels, kernel, padding="same", bias=False)
+        # Padded explicitly: torch does the same for padding="same", with a warning per process.
+        before = (kernel - 1) // 2
+        self.pad = nn.ZeroPad2d((before, kernel - 1 - before) * 2)
+        self.conv1 = nn.Conv2d(channels, channels, kernel, bias=False)
+        self.conv2 = nn.Conv2d(channels, channels, kernel, bias=False)
 
     def forward(self, current: Tensor) -> Tensor:
         """``(B, T or 1, C, H, W)`` -> the same shape."""
         x = current.flatten(0, 1)  # (B*T, C, H, W): Conv2d takes one leading axis
-        x = self.conv2(torch.relu(self.conv1(x)))
-        return x.unflatten(0, current.shape[:2])
+        x = self.conv2(self.pad(torch.relu(self.conv1(self.pad(x)))))
+        return x.reshape(current.shape)
 
 
 class Gate(nn.Module):

@@ -12,6 +12,15 @@ Encoder = Literal["gac", "direct"]
 Initialisation = Literal["default", "kaiming"]
 
 
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise InputError(message)
+
+
+def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    _check(value in allowed, f"unknown {name} {value!r}; known: {', '.join(allowed)}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class NeuronConfig:
     """A leaky integrate-and-fire neuron with hard reset to 0 and a strict threshold.
@@ -37,9 +46,7 @@ class NeuronConfig:
 
 # The two neurons of the released code: one per data set, `LIFSpike` and `mem_update`.
 CIFAR_NEURON = NeuronConfig(threshold=1.0, decay=0.5, surrogate="triangle", detach_reset=False)
-IMAGENET_NEURON = NeuronConfig(
-    threshold=0.5, decay=0.25, surrogate="rectangle", detach_reset=True
-)
+IMAGENET_NEURON = NeuronConfig(threshold=0.5, decay=0.25, surrogate="rectangle", detach_reset=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,12 +129,3 @@ class MSResNetConfig:
         _check(not missing, f"missing model settings: {', '.join(sorted(missing))}")
         tuples = {name: tuple(values[name]) for name in ("widths", "blocks", "strides")}
         return cls(**{**values, **tuples, "neuron": NeuronConfig(**values["neuron"])})
-
-
-def _check(condition: bool, message: str) -> None:
-    if not condition:
-        raise InputError(message)
-
-
-def _check_choice(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    _check(value in allowed, f"unknown {name} {value!r}; known: {', '.join(allowed)}")

@@ -18,6 +18,12 @@ class RepeatedBatchNorm2d(nn.BatchNorm2d):
     n / (n - 1) with n = B * T * H * W.
     """
 
+    # Optional in the base class; always there in this one, which takes no options.
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
     def forward(self, x: Tensor, repeats: int = 1) -> Tensor:
         """``(N, C, H, W)``, each standing for ``repeats`` equal ones -> the same shape."""
         if repeats == 1 or not self.training:
@@ -59,7 +65,7 @@ class Stem(nn.Module):
         if images.dim() == 4:
             return self.norm(self.conv(images), repeats=self.steps).unsqueeze(1)
         current = self.norm(self.conv(images.flatten(0, 1)))
-        return current.unflatten(0, images.shape[:2])
+        return current.reshape(*images.shape[:2], *current.shape[1:])
 
 
 class DirectEncoder(nn.Module):
@@ -86,9 +92,7 @@ class GACEncoder(nn.Module):
         super().__init__()
         self.stem = Stem(config)
         self.neuron = LIF(config.neuron)
-        self.gate = Gate(
-            config.steps, config.stem_width, config.gate_kernel, config.gate_reduction
-        )
+        self.gate = Gate(config.steps, config.stem_width, config.gate_kernel, config.gate_reduction)
         self.steps = config.steps
 
     def forward(self, images: Tensor) -> Tensor:

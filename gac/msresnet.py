@@ -20,7 +20,7 @@ from gac.neurons import LIF
 def at_each_step(layer: nn.Module, x: Tensor) -> Tensor:
     """Applies a layer without memory to every step: ``(B, T, ...)`` -> ``(B, T, ...)``."""
     y: Tensor = layer(x.flatten(0, 1))  # (B*T, C, H, W): torch layers take one leading axis
-    return y.unflatten(0, x.shape[:2])
+    return y.reshape(*x.shape[:2], *y.shape[1:])
 
 
 class Block(nn.Module):
@@ -96,8 +96,7 @@ class MSResNet(nn.Module):
         x = self.encoder(images)
         for stage in self.stages:
             x = stage(x)
-        logits: Tensor = self.head(self.neuron(x).mean((3, 4)))
-        return logits
+        return self.head(self.neuron(x).mean((3, 4)))
 
     def _check_shape(self, images: Tensor) -> None:
         channels, steps = self.config.in_channels, self.steps

@@ -37,7 +37,7 @@ class _Fire(torch.autograd.Function):
         return (distance > 0).to(distance.dtype)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (distance,) = ctx.saved_tensors
         return gradient * ctx.surrogate(distance), None
 
