@@ -1,0 +1,30 @@
+"""Exact spike, operation and energy counts for any torch model.
+
+Everything is imported on first use, so that a command line that only prints its help does not
+load torch or pandas.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOME = {
+    "Convention": "analysis.energy.conventions",
+    "InputError": "analysis.errors",
+    "Report": "analysis.reporting.report",
+    "Technology": "analysis.energy.technology",
+    "analyze": "analysis.pipeline",
+    "convention": "analysis.energy.conventions",
+    "read_report": "analysis.reporting.writers",
+    "technology": "analysis.energy.technology",
+}
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,171 @@
+"""What the values of a tensor are, and where its non-zeros lie: exact and in one pass.
+
+A sum can't prove that a tensor holds spikes (a float32 sum misses a 0.99999994); the test here
+is v - v*v == 0 for every element, which holds for 0 and 1 only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from analysis.records import OperandKind
+
+_PEEK = 4096  # elements looked at first: most tensors of real values are known by them
+_CHUNK = 1 << 19  # elements per pass, so that the scratch buffer stays in the cache
+_MOST_LEVELS = 33  # -16 ... 16 times a unit
+
+Levels = frozenset[float] | None  # the distinct values of a tensor; None: too many to tell
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What was found in one operand.
+
+    Attributes:
+        levels: Its distinct values, None where there are more than 33.
+        nonzeros: Non-zero elements per row and position, summed over channels: ``(N, *S)``
+            float64, exact.
+    """
+
+    levels: Levels
+    nonzeros: Tensor
+
+
+def widen(known: Levels, new: Levels) -> Levels:
+    """The values of two operands together.
+
+    Example:
+        >>> sorted(widen(frozenset({0.0}), frozenset({0.0, 1.0})))
+        [0.0, 1.0]
+    """
+    if known is None or new is None or len(known | new) > _MOST_LEVELS:
+        return None
+    return known | new
+
+
+def kind_of(levels: Levels) -> OperandKind:
+    """What a set of values is.
+
+    Example:
+        >>> kind_of(frozenset({0.0, 0.5})), kind_of(frozenset({-1.0, 0.0, 1.0}))
+        ('spike', 'ternary')
+        >>> kind_of(frozenset({0.0, 0.25, 0.75})), kind_of(frozenset({0.1, 0.37}))
+        ('graded', 'real')
+    """
+    if levels is None:
+        return "real"
+    values = sorted(levels - {0.0})
+    if not values:
+        return "silent"
+    if len(values) == 1:
+        return "spike" if values[0] > 0 else "ternary"
+    if len(values) == 2 and values[0] == -values[1]:
+        return "ternary"
+    return "graded" if _is_graded(values) else "real"
+
+
+def _is_graded(values: list[float]) -> bool:
+    """Whether all values are integer multiples of one unit, at most 16 times it."""
+    smallest = min(map(abs, values))
+    for divisor in range(1, 17):
+        multiples = [value * divisor / smallest for value in values]
+        if all(abs(m) < 16.5 and abs(m - round(m)) < 1e-5 for m in multiples):
+            return True
+    return False
+
+
+class OperandReader:
+    """Reads operands, each storage once while it does not change.
+
+    A neuron layer's output is often read again as the operand of the convolution behind it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[object, ...], tuple[StorageWeakRef, Reading]] = {}
+
+    def read(self, operand: Tensor) -> Reading:
+        """The values and non-zeros of an operand ``(N, C, *S)``."""
+        if operand.is_inference():  # no version counter: can't tell whether it changed
+            return _read(operand)
+        storage = operand.untyped_storage()
+        key = (
+            storage._cdata,
+            operand.storage_offset(),
+            operand.shape,
+            operand.stride(),
+            operand.dtype,
+            operand._version,
+        )
+        if key not in self._known:
+            # The weak reference keeps the address from being used again.
+            self._known[key] = (StorageWeakRef(storage), _read(operand))
+        return self._known[key][1]
+
+    def forget(self) -> None:
+        """Drops everything known; to be called after each forward pass."""
+        self._known.clear()
+
+
+def _read(operand: Tensor) -> Reading:
+    levels = _peek(operand)
+    if levels is not None and levels <= {0.0, 1.0}:
+        binary = _read_spikes(operand)
+        if binary is not None:
+            return binary
+    return Reading(_all_levels(operand, levels), _count_nonzeros(operand))
+
+
+def _peek(operand: Tensor) -> Levels:
+    rows = -(-_PEEK // max(1, operand[0].numel())) if len(operand) else 1
+    return _distinct(operand[:rows].flatten()[:_PEEK])
+
+
+def _distinct(values: Tensor) -> Levels:
+    found = torch.unique(values)
+    return frozenset(found.tolist()) if len(found) <= _MOST_LEVELS else None
+
+
+def _chunks(operand: Tensor) -> tuple[Tensor, ...]:
+    rows = max(1, _CHUNK // max(1, operand[0].numel())) if len(operand) else 1
+    return operand.split(rows)
+
+
+def _sum_dtype(operand: Tensor) -> torch.dtype:
+    """Channels are summed in at least float32, exact up to 2**24 of them."""
+    return torch.float64 if operand.dtype == torch.float64 else torch.float32
+
+
+def _read_spikes(operand: Tensor) -> Reading | None:
+    """Proves that every value is 0 or 1; None where one is not."""
+    sums, buffer, any_zero, any_one = [], None, False, False
+    for chunk in _chunks(operand):
+        if buffer is None or buffer.shape != chunk.shape:
+            buffer = torch.empty_like(chunk)
+        torch.addcmul(chunk, chunk, chunk, value=-1, out=buffer)
+        low, high = torch.aminmax(buffer)
+        if not (low == 0 and high == 0):  # NaN fails both
+            return None
+        sums.append(chunk.sum(1, dtype=_sum_dtype(operand)))
+    nonzeros = torch.cat(sums).double() if sums else operand.sum(1).double()
+    total = nonzeros.sum().item()
+    any_one, any_zero = total > 0, total < operand.numel()
+    return Reading(frozenset([0.0] * any_zero + [1.0] * any_one), nonzeros)
+
+
+def _count_nonzeros(operand: Tensor) -> Tensor:
+    dtype = _sum_dtype(operand)
+    sums = [(chunk != 0).to(dtype).sum(1) for chunk in _chunks(operand)]
+    return torch.cat(sums).double() if sums else operand.sum(1).double()
+
+
+def _all_levels(operand: Tensor, levels: Levels) -> Levels:
+    for chunk in _chunks(operand):
+        if levels is None:
+            return None
+        known = torch.tensor(sorted(levels), dtype=operand.dtype, device=operand.device)
+        levels = widen(levels, _distinct(chunk[~torch.isin(chunk, known)]))
+    return levels

@@ -1,0 +1,84 @@
+"""Which module is running: names, calls and the order of operations inside each call."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.nn.modules import module as global_hooks
+
+from analysis.records import SiteKey
+
+
+@dataclass
+class Scope:
+    """One module call in progress."""
+
+    module: nn.Module
+    name: str
+    call: int
+    operations: int = 0
+
+    def next_site(self) -> SiteKey:
+        """The key of the next weight operation of this call."""
+        key = SiteKey(name=self.name, index=self.operations, call=self.call)
+        self.operations += 1
+        return key
+
+
+class Scopes:
+    """The stack of running modules of one model.
+
+    Hooks are global, not on the modules: the model stays as it is. A module with several names
+    goes by its first; modules outside the model are ignored.
+    """
+
+    def __init__(
+        self, model: nn.Module, on_leave: Callable[[Scope, Any], None] | None = None
+    ) -> None:
+        names = defaultdict(list)
+        for name, module in model.named_modules(remove_duplicate=False):
+            names[module].append(name)
+        self.names = {module: found[0] for module, found in names.items()}
+        self.aliases = {found[0]: tuple(found[1:]) for found in names.values()}
+        self._model = model
+        self._on_leave = on_leave
+        self._stack: list[Scope] = []
+        self._calls: Counter[str] = Counter()
+
+    @property
+    def current(self) -> Scope:
+        """The innermost module call in progress; the model itself outside any."""
+        if not self._stack:
+            self._stack.append(Scope(self._model, "", 0))
+        return self._stack[-1]
+
+    @contextmanager
+    def watch(self) -> Iterator[None]:
+        """Follows one forward pass; call numbers start again at 0."""
+        self._stack.clear()
+        self._calls.clear()
+        enter = global_hooks.register_module_forward_pre_hook(self._enter)
+        leave = global_hooks.register_module_forward_hook(self._leave, always_call=True)
+        try:
+            yield
+        finally:
+            enter.remove()
+            leave.remove()
+
+    def _enter(self, module: nn.Module, _inputs: Any) -> None:
+        name = self.names.get(module)
+        if name is not None:
+            self._stack.append(Scope(module, name, self._calls[name]))
+            self._calls[name] += 1
+
+    def _leave(self, module: nn.Module, _inputs: Any, output: Any) -> None:
+        if not self._stack or self._stack[-1].module is not module:
+            return
+        scope = self._stack.pop()
+        if self._on_leave is not None and output is not None:
+            self._on_leave(scope, output)

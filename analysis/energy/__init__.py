@@ -1,0 +1,1 @@
+"""From counts to picojoules: conventions, price lists. Needs no torch."""

@@ -1,0 +1,120 @@
+"""From a run, a convention and a price list to picojoules, with intervals over samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import sqrt
+
+import numpy as np
+
+from analysis.energy.conventions import Charge, Convention, charge
+from analysis.energy.technology import Technology
+from analysis.records import Run, SiteKey, moment_column
+
+_Z95 = 1.959963984540054  # two-sided 95 % quantile of the standard normal distribution
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean per sample and its 95 % interval over samples (none from a single sample)."""
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+@dataclass(frozen=True)
+class Energy:
+    """The energy of a run under one convention and technology.
+
+    Raises:
+        InputError: On first use, if the convention can't be applied to the run.
+    """
+
+    run: Run
+    convention: Convention
+    technology: Technology
+
+    @cached_property
+    def charges(self) -> Mapping[SiteKey, Charge]:
+        """What every site is charged."""
+        return {s.key: charge(s, self.convention, self.run.steps) for s in self.run.sites}
+
+    @property
+    def prices(self) -> tuple[float, float]:
+        """Picojoules per AC and per MAC; 0 for what is unpriced, see `unpriced`."""
+        return self.technology.pj("ac") or 0.0, self.technology.pj("mac") or 0.0
+
+    @cached_property
+    def unpriced(self) -> tuple[str, ...]:
+        """Operations that happen but have no price: the total is then a lower bound."""
+        happen = {
+            "ac": any(c.acs for c in self.charges.values()),
+            "mac": any(c.macs for c in self.charges.values()),
+        }
+        return tuple(n for n, does in happen.items() if does and self.technology.pj(n) is None)
+
+    @property
+    def acs(self) -> Estimate:
+        """Accumulates per sample."""
+        return self._estimate(1.0, 0.0)
+
+    @property
+    def macs(self) -> Estimate:
+        """Multiply-accumulates per sample."""
+        return self._estimate(0.0, 1.0)
+
+    @property
+    def energy_pj(self) -> Estimate:
+        """Picojoules per sample."""
+        return self._estimate(*self.prices)
+
+    @property
+    def left_out_macs(self) -> float:
+        """Dense MACs per sample of the sites that the convention leaves out."""
+        return sum(c.left_out_macs for c in self.charges.values()) / self.run.samples
+
+    def site_pj(self, key: SiteKey) -> float:
+        """Picojoules per sample of one site."""
+        ac_pj, mac_pj = self.prices
+        booked = self.charges[key]
+        return float(booked.acs * _exact(ac_pj) + booked.macs * _exact(mac_pj)) / self.run.samples
+
+    def _estimate(self, per_ac: float, per_mac: float) -> Estimate:
+        total = sum(
+            c.acs * _exact(per_ac) + c.macs * _exact(per_mac) for c in self.charges.values()
+        )
+        weights = {}
+        for key, booked in self.charges.items():
+            for quantity in ("synops", "nonzeros"):
+                column = moment_column(quantity, key.name, key.index, key.call)
+                acs, macs = booked.per_synop if quantity == "synops" else booked.per_nonzero
+                weights[column] = float(acs) * per_ac + float(macs) * per_mac
+        return interval(self.run, float(total) / self.run.samples, weights)
+
+
+def interval(run: Run, value: float, weights: Mapping[str, float]) -> Estimate:
+    """The 95 % interval of the mean over samples of a weighted sum of counts.
+
+    Normal approximation; it says nothing about other training seeds.
+
+    Args:
+        run: With the moments of its counts.
+        value: The mean itself.
+        weights: By column of the moments; columns not named weigh 0.
+    """
+    if run.samples < 2:
+        return Estimate(value)
+    w = np.array([weights.get(column, 0.0) for column in run.moments.columns])
+    scatter = np.array(run.moments.scatter)
+    variance = max(0.0, float(w @ scatter @ w)) / (run.samples - 1)
+    margin = _Z95 * sqrt(variance / run.samples)
+    return Estimate(value, value - margin, value + margin)
+
+
+def _exact(price: float) -> Fraction:
+    """The decimal number that was written, not the binary one nearest to it."""
+    return Fraction(repr(price))

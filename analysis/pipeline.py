@@ -1,0 +1,81 @@
+"""The whole flow on one page. First file to read.
+
+    model, batches -> counting.run.count -> Run        exact integers
+    Run, Convention, Technology -> Energy              accumulates, multiply-accumulates, pJ
+    Report                                             frames, files, summary
+
+Counting knows nothing of prices, and everything after `Run` works without the model or torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from analysis.energy import conventions
+from analysis.energy import technology as technologies
+from analysis.energy.conventions import Convention
+from analysis.energy.technology import Technology
+from analysis.records import Role
+from analysis.reporting.report import Report
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def analyze(
+    model: nn.Module,
+    batches: Iterable[Any],
+    *,
+    steps: int | None = None,
+    convention: str | Convention = "operand",
+    technology: str | Technology = "45nm-fp32",
+    roles: Mapping[str, Role] | None = None,
+    neurons: Iterable[type[nn.Module] | str] = (),
+    per_sample: bool = False,
+    provenance: Mapping[str, Any] | None = None,
+    on_batch: Callable[[int], None] | None = None,
+) -> Report:
+    """Counts what a model does on batches of samples, and prices it.
+
+    The model runs in evaluation mode without gradients and is left as it was.
+
+    Args:
+        model: Any torch model whose leading axis holds samples, or samples x steps.
+        batches: Tensors ``(B, ...)``, or (tensor, labels) for the accuracy as well.
+        steps: Simulation steps T; taken from ``model.steps`` if the model has it.
+        convention: How operations are booked, by name or as a record.
+        technology: Price list, by name, as a record, or the path of a TOML file.
+        roles: Patterns of module paths -> role, before what the model itself declares.
+        neurons: Spiking neuron classes or module paths besides the known ones.
+        per_sample: Whether to keep the exact counts of every sample.
+        provenance: Anything the report should say about how the run was made.
+        on_batch: Called after each batch with its number of samples.
+
+    Raises:
+        InputError: If an argument can't be used, or no batch had a sample in it.
+
+    Example:
+        >>> import torch
+        >>> layer = torch.nn.Linear(4, 4, bias=False)
+        >>> report = analyze(layer, [torch.tensor([[1.0, 0.0, 0.0, 1.0]])], steps=1)
+        >>> int(report.sites.synops[0])  # 2 inputs are not zero, each meets 4 weights
+        8
+    """
+    from analysis.counting.run import count
+
+    if isinstance(convention, str):
+        convention = conventions.convention(convention)
+    if isinstance(technology, str):
+        technology = technologies.technology(technology)
+    run = count(
+        model,
+        batches,
+        steps=steps,
+        roles=roles,
+        neurons=neurons,
+        per_sample=per_sample,
+        provenance=provenance,
+        on_batch=on_batch,
+    )
+    return Report(run, convention, technology)

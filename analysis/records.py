@@ -1,0 +1,192 @@
+"""What a run leaves behind: frozen counts, no torch. Second file to read, after `pipeline`.
+
+Every count is an exact integer, summed over all samples of the run and over all steps; division
+happens once, in the report. A site that ran once for T equal steps is recorded as if it had run
+T times, and `SiteRecord.repeats` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+OperandKind = Literal["silent", "spike", "ternary", "graded", "real"]
+Origin = Literal["image", "current", "spikes", "gated-spikes", "pooled-spikes"]
+Role = Literal["stem", "gate", "spiking", "shortcut", "readout", "other"]
+Work = Literal["normalisation", "addition", "product", "activation", "pooling", "other", "bias"]
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class SiteKey:
+    """One weight operation at a place in the model.
+
+    Attributes:
+        name: Path of the module that was running; the first of its names.
+        index: The how-manieth weight operation inside that module call.
+        call: The how-manieth call of that module in the forward pass.
+    """
+
+    name: str
+    index: int = 0
+    call: int = 0
+
+    def __str__(self) -> str:
+        """As tables show it: ``name[index] #call``, zeros left out."""
+        index = f"[{self.index}]" if self.index else ""
+        return f"{self.name}{index}" + (f" #{self.call}" if self.call else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteRecord:
+    """What happened at one weight operation.
+
+    Attributes:
+        key: Which operation.
+        aliases: Further names of its module.
+        role: The part it plays; ``role_source`` says who said so (model, user or guess).
+        op: Kind of operation, such as ``conv2d`` or ``linear``.
+        operand: What the values of its input are, over the whole run.
+        origin: Where its input comes from, by data flow.
+        static: Whether its input was the same, bit for bit, at all steps.
+        executed_steps: How many steps really ran; 1 for a site that served all steps at once.
+        repeats: How many steps each execution stands for.
+        dense_macs: Multiply-accumulates if no input were zero, products with padding included.
+        inside_macs: The same without the products with zero padding.
+        synops: Pairs (non-zero input element, weight element) that meet inside the output.
+        nonzeros, elements: Of the input.
+        synops_by_step: The synops of each step; None for a site that mixes all steps.
+    """
+
+    key: SiteKey
+    aliases: tuple[str, ...] = ()
+    role: Role = "other"
+    role_source: Literal["model", "user", "guess"] = "guess"
+    op: str
+    operand: OperandKind
+    origin: Origin
+    static: bool
+    executed_steps: int
+    repeats: int
+    dense_macs: int
+    inside_macs: int
+    synops: int
+    nonzeros: int
+    elements: int
+    synops_by_step: tuple[int, ...] | None
+
+    @property
+    def in_rate(self) -> float:
+        """Non-zero share of the input."""
+        return self.nonzeros / self.elements if self.elements else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronRecord:
+    """What one spiking neuron layer did.
+
+    Attributes:
+        site, call: Path of its module, and the how-manieth call of it in the forward pass.
+        neurons: Neurons in the layer.
+        spikes_by_step: Spikes at each step, summed over samples and neurons.
+    """
+
+    site: str
+    call: int
+    neurons: int
+    spikes_by_step: tuple[int, ...]
+
+    @property
+    def spikes(self) -> int:
+        """Spikes over all samples, steps and neurons."""
+        return sum(self.spikes_by_step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElementwiseRecord:
+    """Work that no synapse does: elements touched by one kind of work in one module."""
+
+    site: str
+    work: Work
+    elements: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Moments:
+    """First and second moments over samples of every count that varies from sample to sample.
+
+    Attributes:
+        columns: ``synops|nonzeros|spikes``, then the site, as in `moment_column`.
+        mean: Mean count per sample, one per column.
+        scatter: Sum over samples of the outer product of deviations from the mean.
+    """
+
+    columns: tuple[str, ...]
+    mean: tuple[float, ...]
+    scatter: tuple[tuple[float, ...], ...]
+
+
+def moment_column(quantity: str, name: str, *numbers: int) -> str:
+    """The name of a column of `Moments`.
+
+    Example:
+        >>> moment_column("synops", "stages.0.0.conv1", 0, 0)
+        'synops stages.0.0.conv1 0 0'
+    """
+    return " ".join([quantity, name, *map(str, numbers)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleCount:
+    """One exact count of one sample: synops of a site or spikes of a neuron layer, by step.
+
+    Attributes:
+        kind: ``site`` or ``neuron``.
+        counts: One row per sample, one entry per step (a single one where steps are mixed).
+    """
+
+    kind: Literal["site", "neuron"]
+    key: SiteKey
+    counts: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Everything counted in one run of a model over samples.
+
+    Attributes:
+        samples, steps: How many were run.
+        sites, neurons, elementwise: The counts.
+        moments: How the counts vary over samples.
+        correct: Samples whose most likely class was their label; None without labels.
+        never_ran: Weight layers of the model that took no part.
+        uncounted: Operations on weights that no rule covers, with the times each ran.
+        warnings: What a reader should know before trusting a number.
+        provenance: Versions, device, precision, data: whatever made the run.
+        per_sample: Counts of each sample, if they were asked for.
+    """
+
+    samples: int
+    steps: int
+    sites: tuple[SiteRecord, ...]
+    neurons: tuple[NeuronRecord, ...]
+    elementwise: tuple[ElementwiseRecord, ...]
+    moments: Moments
+    correct: int | None = None
+    never_ran: tuple[str, ...] = ()
+    uncounted: Mapping[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    per_sample: tuple[SampleCount, ...] = ()
+
+    @cached_property
+    def neuron_updates(self) -> int:
+        """Membrane updates: neurons x steps x samples."""
+        return sum(neuron.neurons for neuron in self.neurons) * self.steps * self.samples
+
+    @cached_property
+    def firing_rate(self) -> float:
+        """Spikes per neuron and step over the whole network (NaN without neuron layers)."""
+        spikes = sum(neuron.spikes for neuron in self.neurons)
+        return spikes / self.neuron_updates if self.neuron_updates else float("nan")

@@ -1,0 +1,1 @@
+"""From counts and prices to frames, files and the terminal. Needs no torch."""

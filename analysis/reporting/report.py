@@ -1,0 +1,203 @@
+"""The report: a run, priced, as pandas frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.energy.conventions import PRESETS, Convention, convention
+from analysis.energy.energy import Energy, Estimate, interval
+from analysis.energy.technology import Technology, technology
+from analysis.errors import InputError
+from analysis.records import Run, SiteRecord, moment_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Report:
+    """Counts of one run, priced under one convention and technology.
+
+    Frames hold values per sample unless they say otherwise. `under` prices the same counts
+    differently, without the model.
+
+    Attributes:
+        run: The exact counts.
+        convention: How operations are booked.
+        technology: What they cost.
+    """
+
+    run: Run
+    convention: Convention
+    technology: Technology
+
+    @cached_property
+    def energy(self) -> Energy:
+        """The bookings behind the numbers."""
+        return Energy(self.run, self.convention, self.technology)
+
+    def under(self, rule: str | Convention, prices: str | Technology | None = None) -> Report:
+        """The same run under another convention, and technology if one is given.
+
+        Raises:
+            InputError: If a name is unknown.
+        """
+        return replace(
+            self,
+            convention=convention(rule) if isinstance(rule, str) else rule,
+            technology=technology(prices) if isinstance(prices, str) else prices or self.technology,
+        )
+
+    @cached_property
+    def sites(self) -> pd.DataFrame:
+        """One row per weight operation, per sample; dearest order is left to the reader."""
+        import pandas as pd
+
+        return pd.DataFrame([self._site_row(site) for site in self.run.sites])
+
+    def _site_row(self, site: SiteRecord) -> dict[str, Any]:
+        samples, booked = self.run.samples, self.energy.charges[site.key]
+        return {
+            "site": site.key.name,
+            "index": site.key.index,
+            "call": site.key.call,
+            "aliases": ", ".join(site.aliases),
+            "role": site.role,
+            "op": site.op,
+            "operand": site.operand,
+            "origin": site.origin,
+            "in_rate": site.in_rate,
+            "executed_steps": site.executed_steps,
+            "repeats": site.repeats,
+            "dense_macs": site.dense_macs / samples,
+            "inside_macs": site.inside_macs / samples,
+            "synops": site.synops / samples,
+            "acs": float(booked.acs / samples),
+            "macs": float(booked.macs / samples),
+            "energy_pj": self.energy.site_pj(site.key),
+        }
+
+    @cached_property
+    def neurons(self) -> pd.DataFrame:
+        """One row per spiking neuron layer and call."""
+        import pandas as pd
+
+        cells = self.run.samples * self.run.steps
+        rows = [
+            (n.site, n.call, n.neurons, n.spikes / (n.neurons * cells)) for n in self.run.neurons
+        ]
+        return pd.DataFrame(rows, columns=["site", "call", "neurons", "firing_rate"])
+
+    @cached_property
+    def steps(self) -> pd.DataFrame:
+        """Exact synops and spikes at each step, summed over samples; long form.
+
+        Sites that mix all steps at once have no rows.
+        """
+        import pandas as pd
+
+        rows = [
+            ("site", s.key.name, s.key.index, s.key.call, step, count, None)
+            for s in self.run.sites
+            for step, count in enumerate(s.synops_by_step or ())
+        ] + [
+            ("neuron", n.site, 0, n.call, step, None, count)
+            for n in self.run.neurons
+            for step, count in enumerate(n.spikes_by_step)
+        ]
+        columns = ["kind", "site", "index", "call", "step", "synops", "spikes"]
+        return pd.DataFrame(rows, columns=columns).astype({"synops": "Int64", "spikes": "Int64"})
+
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """Exact counts of every sample: synops of sites, spikes of neuron layers; long form.
+
+        Raises:
+            InputError: If the run did not keep them.
+        """
+        import pandas as pd
+
+        if not self.run.per_sample:
+            raise InputError("this run kept no counts per sample; analyse with per_sample=True")
+        rows = [
+            (sample, c.kind, c.key.name, c.key.index, c.key.call, step, count)
+            for c in self.run.per_sample
+            for sample, counts in enumerate(c.counts)
+            for step, count in enumerate(counts)
+        ]
+        columns = ["sample", "kind", "site", "index", "call", "step", "count"]
+        return pd.DataFrame(rows, columns=columns)
+
+    @cached_property
+    def totals(self) -> pd.Series[float]:
+        """Per sample: ACs, MACs, energy, rates; with ``_low`` and ``_high`` of the 95 % interval.
+
+        The interval is over samples; it says nothing about other training seeds.
+        """
+        import pandas as pd
+
+        values = {}
+        for name, estimate in self._estimates().items():
+            values[name] = estimate.value
+            values[f"{name}_low"], values[f"{name}_high"] = estimate.low, estimate.high
+        values["samples"], values["steps"] = self.run.samples, self.run.steps
+        return pd.Series(values, dtype=float)
+
+    def _estimates(self) -> dict[str, Estimate]:
+        run = self.run
+        found = {
+            "acs": self.energy.acs,
+            "macs": self.energy.macs,
+            "energy_pj": self.energy.energy_pj,
+            "firing_rate": self._firing_rate(),
+            "spikes_per_synapse": self._spikes_per_synapse(),
+        }
+        if run.correct is not None:
+            found["accuracy"] = _share(run.correct, run.samples)
+        return found
+
+    def _firing_rate(self) -> Estimate:
+        cells = sum(n.neurons for n in self.run.neurons) * self.run.steps
+        columns = [moment_column("spikes", n.site, n.call) for n in self.run.neurons]
+        return interval(self.run, self.run.firing_rate, dict.fromkeys(columns, 1 / (cells or 1)))
+
+    def _spikes_per_synapse(self) -> Estimate:
+        """Spikes that each synapse of the spiking sites carries per inference."""
+        spiking = [s for s in self.run.sites if s.operand == "spike" and s.origin != "image"]
+        synapses = sum(s.inside_macs for s in spiking) / (self.run.samples * self.run.steps)
+        if not synapses:
+            return Estimate(float("nan"))
+        columns = [moment_column("synops", s.key.name, s.key.index, s.key.call) for s in spiking]
+        value = sum(s.synops for s in spiking) / self.run.samples / synapses
+        return interval(self.run, value, dict.fromkeys(columns, 1 / synapses))
+
+    def side_by_side(self) -> Iterator[tuple[Convention, Energy | InputError]]:
+        """The run under this report's convention and every preset; why not, where it can't be."""
+        others = [rule for rule in PRESETS.values() if rule != self.convention]
+        for rule in (self.convention, *others):
+            energy = Energy(self.run, rule, self.technology)
+            try:
+                _ = energy.charges
+            except InputError as error:
+                yield rule, error
+            else:
+                yield rule, energy
+
+    def to_json(self, path: str | Path) -> None:
+        """Writes everything to one file; `analysis.read_report` gives back an equal report."""
+        from analysis.reporting.writers import write_json
+
+        write_json(self, Path(path))
+
+
+def _share(part: int, whole: int) -> Estimate:
+    """A proportion with its 95 % Wilson interval."""
+    z2 = 1.959963984540054**2
+    share = part / whole
+    centre = (share + z2 / (2 * whole)) / (1 + z2 / whole)
+    spread = (z2 * (share * (1 - share) / whole + z2 / (4 * whole**2))) ** 0.5 / (1 + z2 / whole)
+    return Estimate(share, centre - spread, centre + spread)

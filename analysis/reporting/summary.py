@@ -1,0 +1,207 @@
+"""The report in the terminal: a summary read in ten seconds, then the tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from math import isnan, log10
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from analysis.energy.energy import Energy
+from analysis.errors import InputError
+from analysis.records import SiteKey, SiteRecord
+from analysis.reporting.report import Report
+
+_PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
+_BAR = 12  # characters of a full bar
+
+
+def si(value: float, unit: str = "") -> str:
+    """A number with three digits and a prefix.
+
+    Example:
+        >>> si(0.00000123, "J"), si(8321), si(0), si(12)
+        ('1.23 µJ', '8.32 k', '0', '12')
+    """
+    if value == 0 or isnan(value):
+        return f"{value:g} {unit}".strip()
+    exponent = 3 * int(log10(abs(value)) // 3)
+    exponent = min(max(exponent, -12), 12)
+    scaled = f"{value / 10**exponent:.3g}"
+    return f"{scaled} {_PREFIXES[exponent]}{unit}".strip()
+
+
+def joules(picojoules: float) -> str:
+    """An energy given in picojoules.
+
+    Example:
+        >>> joules(4.6e6)
+        '4.6 µJ'
+    """
+    return si(picojoules * 1e-12, "J")
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Prints a report."""
+    console.print(Group(*_parts(report)))
+
+
+def _parts(report: Report) -> Iterator[RenderableType]:
+    yield _headline(report)
+    yield ""
+    yield from _not_spike_driven(report)
+    yield _not_in_the_total(report)
+    yield ""
+    yield _conventions(report)
+    yield ""
+    yield _sites(report)
+    yield ""
+    yield _neurons(report)
+    for warning in report.run.warnings:
+        yield Text(f"warning: {warning}", style="yellow")
+    yield _how(report)
+
+
+def _headline(report: Report) -> RenderableType:
+    run, totals, facts = report.run, report.totals, report.run.provenance
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row("model", str(facts.get("model", "unnamed")))
+    grid.add_row("data", f"{facts.get('data', 'as given')}, {run.samples} samples, T = {run.steps}")
+    if run.correct is not None:
+        grid.add_row("accuracy", _with_interval(totals, "accuracy", lambda x: f"{100 * x:.2f} %"))
+    grid.add_row("firing rate", _with_interval(totals, "firing_rate", lambda x: f"{x:.4f}"))
+    grid.add_row("accumulates", _with_interval(totals, "acs", si) + "  per sample")
+    grid.add_row("multiply-acc.", _with_interval(totals, "macs", si) + "  per sample")
+    energy = Text(_with_interval(totals, "energy_pj", joules), style="bold")
+    bound = "  (a lower bound: no price for some operations)" if report.energy.unpriced else ""
+    energy.append(f"  per sample, {report.convention.name}, {report.technology.name}{bound}")
+    grid.add_row(Text("energy", style="bold"), energy)
+    return grid
+
+
+def _with_interval(totals: Any, name: str, show: Any) -> str:
+    value, low, high = totals[name], totals[f"{name}_low"], totals[f"{name}_high"]
+    if isnan(low) or low == high:
+        return str(show(value))
+    return f"{show(value)}  [{show(low)}, {show(high)}]"
+
+
+def _not_spike_driven(report: Report) -> Iterator[Text]:
+    """Which weight layers read something else than spikes, and what they take of the energy."""
+    others = [s for s in report.run.sites if not is_spike_driven(s)]
+    names = dict.fromkeys(s.key.name for s in others)
+    layers = len({s.key.name for s in report.run.sites})
+    total = sum(report.energy.site_pj(s.key) for s in report.run.sites)
+    part = sum(report.energy.site_pj(s.key) for s in others)
+    share = f"{100 * part / total:.1f} %" if total else "none"
+    yield Text(
+        f"Not spike-driven: {len(names)} of {layers} weight layers, {share} of the energy",
+        style="bold",
+    )
+    if names:
+        yield Text(f"  {', '.join(names)}")
+
+
+def is_spike_driven(site: SiteRecord) -> bool:
+    """Whether a site reads spikes, or nothing at all."""
+    return site.operand in ("silent", "spike", "ternary") and site.origin != "image"
+
+
+def _not_in_the_total(report: Report) -> Text:
+    run = report.run
+    work: Counter[str] = Counter()
+    for entry in run.elementwise:
+        work[entry.work] += entry.elements
+    sizes = {"neuron updates": run.neuron_updates, **work}
+    parts = [f"{name} {si(size / run.samples)}" for name, size in sizes.items() if size]
+    if report.energy.left_out_macs:
+        parts.insert(0, f"weight layers left out {si(report.energy.left_out_macs)} dense MACs")
+    text = Text("Not in the total", style="bold")
+    text.append(f" (elements per sample): {', '.join(parts)}; memory, wires, control", "default")
+    return text
+
+
+def _conventions(report: Report) -> Table:
+    table = _table("Conventions side by side, per sample", "convention")
+    for heading in ("ACs", "MACs", "energy", "ratio", "left out"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("stem, gate; spikes; real values", overflow="fold")
+    own = report.energy.energy_pj.value
+    for rule, energy in report.side_by_side():
+        rules = f"{rule.stem}, {rule.gate}; {rule.spike}; {rule.real}"
+        if isinstance(energy, InputError):
+            table.add_row(rule.name, "", "", "refused", "", "", str(energy))
+        else:
+            table.add_row(rule.name, *_priced(energy, own), rules)
+    return table
+
+
+def _priced(energy: Energy, own: float) -> tuple[str, ...]:
+    pj = energy.energy_pj.value
+    bound = ">= " if energy.unpriced else ""
+    left_out = f"{si(energy.left_out_macs)} MACs" if energy.left_out_macs else ""
+    ratio = f"{pj / own:.2f}" if own else ""
+    return si(energy.acs.value), si(energy.macs.value), bound + joules(pj), ratio, left_out
+
+
+def _sites(report: Report) -> Table:
+    table = _table("Weight layers, per sample", "site")
+    for heading in ("role", "reads"):
+        table.add_column(heading)
+    for heading in ("in_rate", "steps run", "synops", "dense MACs", "energy"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("share", no_wrap=True)
+    spent = {s.key: report.energy.site_pj(s.key) for s in report.run.sites}
+    total, samples = sum(spent.values()) or 1.0, report.run.samples
+    for site in report.run.sites:
+        share = spent[site.key] / total
+        table.add_row(
+            str(site.key),
+            site.role,
+            site.operand if site.operand == "silent" else f"{site.operand} ({site.origin})",
+            f"{site.in_rate:.3f}",
+            f"{site.executed_steps}" + (f" of {report.run.steps}" if site.repeats > 1 else ""),
+            si(site.synops / samples),
+            si(site.dense_macs / samples),
+            joules(spent[site.key]),
+            f"{'█' * round(_BAR * share)} {100 * share:.1f} %",
+        )
+    return table
+
+
+def _neurons(report: Report) -> Table:
+    table = _table("Firing rates: spikes per neuron and step", "neuron layer")
+    table.add_column("neurons", justify="right")
+    table.add_column("rate", justify="right")
+    for step in range(report.run.steps):
+        table.add_column(f"t={step}", justify="right")
+    for neuron in report.run.neurons:
+        cells = neuron.neurons * report.run.samples
+        rates = [f"{spikes / cells:.3f}" for spikes in neuron.spikes_by_step]
+        mean = f"{neuron.spikes / (cells * report.run.steps):.4f}"
+        key = SiteKey(name=neuron.site, call=neuron.call)
+        table.add_row(str(key), f"{neuron.neurons}", mean, *rates)
+    return table
+
+
+def _table(title: str, first: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column(first, overflow="fold")
+    return table
+
+
+def _how(report: Report) -> Text:
+    facts = report.run.provenance
+    made = ", ".join(f"{key} {facts[key]}" for key in ("device", "precision") if key in facts)
+    prices = "; ".join(f"{k.upper()}: {p.source}" for k, p in report.technology.operations.items())
+    return Text(
+        f"\nCounts are exact for this run{' (' + made + ')' if made else ''}; intervals are 95 % "
+        f"over samples and say nothing about other training seeds.\n"
+        f"Convention {report.convention.describe()}: {report.convention.source}.\n"
+        f"Technology {report.technology.describe()}: {prices}.",
+        style="dim",
+    )

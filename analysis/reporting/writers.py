@@ -1,0 +1,153 @@
+"""Files: report.json, lossless and with a written schema, and sites.csv."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
+
+from analysis.energy.conventions import Convention
+from analysis.energy.energy import Energy
+from analysis.energy.technology import Technology
+from analysis.errors import InputError
+from analysis.records import Run
+from analysis.reporting.report import Report
+
+SCHEMA: Literal[1] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Priced:
+    """A run under one convention, per sample.
+
+    Attributes:
+        convention: Its name.
+        settings: All its fields in words.
+        refused: Why it can't be applied to this run, if it can't.
+        acs, macs, energy_pj: Accumulates, multiply-accumulates, picojoules.
+        left_out_macs: Dense multiply-accumulates that it does not price.
+        unpriced: Operations without a price: the energy is then a lower bound.
+    """
+
+    convention: str
+    settings: str
+    refused: str | None = None
+    acs: float | None = None
+    macs: float | None = None
+    energy_pj: float | None = None
+    left_out_macs: float | None = None
+    unpriced: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportFile:
+    """The content of report.json.
+
+    ``run``, ``convention`` and ``technology`` are the report; ``totals`` and ``conventions``
+    follow from them and stand there for readers without this package.
+
+    Attributes:
+        schema: Version of this layout.
+        run: Exact integer counts, summed over samples and steps, and how they were made.
+        convention, technology: What the totals are priced under.
+        totals: Per sample, with 95 % intervals over samples.
+        conventions: The same run under every convention, side by side.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    schema: Literal[1] = SCHEMA
+    run: Run
+    convention: Convention
+    technology: Technology
+    totals: Mapping[str, float | None]
+    conventions: tuple[Priced, ...]
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of report.json; committed beside this file as report.schema.json."""
+    schema = TypeAdapter(ReportFile).json_schema(mode="serialization")
+    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
+
+
+def write_json(report: Report, path: Path) -> None:
+    """Writes a report to one JSON file.
+
+    Raises:
+        InputError: If the file can't be written; an old one then stays as it was.
+    """
+    content = ReportFile(
+        run=report.run,
+        convention=report.convention,
+        technology=report.technology,
+        totals={str(k): None if math.isnan(v) else float(v) for k, v in report.totals.items()},
+        conventions=tuple(_priced(*entry) for entry in report.side_by_side()),
+    )
+    write_text(path, TypeAdapter(ReportFile).dump_json(content, indent=1).decode() + "\n")
+
+
+def _priced(rule: Convention, energy: Energy | InputError) -> Priced:
+    if isinstance(energy, InputError):
+        return Priced(convention=rule.name, settings=rule.describe(), refused=str(energy))
+    return Priced(
+        convention=rule.name,
+        settings=rule.describe(),
+        acs=energy.acs.value,
+        macs=energy.macs.value,
+        energy_pj=energy.energy_pj.value,
+        left_out_macs=energy.left_out_macs,
+        unpriced=energy.unpriced,
+    )
+
+
+def read_report(path: str | Path) -> Report:
+    """Reads a report that `Report.to_json` wrote; the two are equal.
+
+    Raises:
+        InputError: If the file is missing, no report, or of another version of the layout.
+    """
+    try:
+        table = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable report: {error}") from error
+    version = table.get("schema") if isinstance(table, dict) else None
+    if version != SCHEMA:
+        raise InputError(f"{path}: expected a report of schema {SCHEMA}, got {version!r}")
+    try:
+        content = TypeAdapter(ReportFile).validate_python(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise InputError(f"{path}: not a valid report: {place}: {first['msg']}") from error
+    return Report(content.run, content.convention, content.technology)
+
+
+def write_csv(report: Report, path: Path) -> None:
+    """Writes the table of sites, per sample.
+
+    Raises:
+        InputError: If the file can't be written; an old one then stays as it was.
+    """
+    write_text(path, report.sites.to_csv(index=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a whole file or none of it.
+
+    Raises:
+        InputError: If the file can't be written; an old one then stays as it was.
+    """
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise InputError(f"can't write {path}: {error.strerror}") from error
