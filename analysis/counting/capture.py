@@ -120,7 +120,7 @@ class Capture(TorchDispatchMode):
         trace, layout = self._flow.of(product.operand), self._layout
         reading = self._reader.read(product.operand)
         meets = _weighted(reading.nonzeros, product.fans) * product.multiplicity
-        nonzeros = reading.nonzeros.flatten(1).sum(1) if product.fans else reading.nonzeros
+        nonzeros = _per_row(reading.nonzeros)
 
         synops, nonzeros = layout.fold(meets, key.name), layout.fold(nonzeros, key.name)
         spans = layout.spans(key.name)
@@ -179,7 +179,7 @@ class Capture(TorchDispatchMode):
         with torch.utils._python_dispatch._disable_current_modes():
             rows = output.flatten(0, 1) if layout.leads(output.shape) else output
             reading = self._reader.read(rows)
-            spikes = layout.fold(reading.nonzeros.flatten(1).sum(1), scope.name)
+            spikes = layout.fold(_per_row(reading.nonzeros), scope.name)
         neurons = rows.numel() // (layout.samples * layout.steps)
         tally = self.neurons.setdefault(
             (scope.name, scope.call),
@@ -190,6 +190,11 @@ class Capture(TorchDispatchMode):
 
 def _origin(trace: Trace) -> Origin:
     return "current" if trace.origin == "weight" else trace.origin
+
+
+def _per_row(nonzeros: Tensor) -> Tensor:
+    """``(N, *S)`` -> ``(N,)``."""
+    return nonzeros.flatten(1).sum(1) if nonzeros.dim() > 1 else nonzeros
 
 
 def _weighted(nonzeros: Tensor, fans: tuple[Tensor, ...]) -> Tensor:

@@ -7,6 +7,7 @@ is v - v*v == 0 for every element, which holds for 0 and 1 only.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -56,7 +57,7 @@ def kind_of(levels: Levels) -> OperandKind:
         >>> kind_of(frozenset({0.0, 0.25, 0.75})), kind_of(frozenset({0.1, 0.37}))
         ('graded', 'real')
     """
-    if levels is None:
+    if levels is None or not all(map(isfinite, levels)):
         return "real"
     values = sorted(levels - {0.0})
     if not values:
@@ -69,11 +70,16 @@ def kind_of(levels: Levels) -> OperandKind:
 
 
 def _is_graded(values: list[float]) -> bool:
-    """Whether all values are integer multiples of one unit, at most 16 times it."""
+    """Whether all values are integer multiples of one unit, at most 16 times it.
+
+    Multiples of, say, 1/49 are rounded; each still has to be the only value near its multiple.
+    """
     smallest = min(map(abs, values))
     for divisor in range(1, 17):
         multiples = [value * divisor / smallest for value in values]
-        if all(abs(m) < 16.5 and abs(m - round(m)) < 1e-5 for m in multiples):
+        whole = {round(m) for m in multiples}
+        near = all(abs(m - round(m)) < 1e-5 for m in multiples)
+        if near and len(whole) == len(values) and max(map(abs, whole)) <= 16:
             return True
     return False
 
@@ -111,6 +117,8 @@ class OperandReader:
 
 
 def _read(operand: Tensor) -> Reading:
+    if not operand.numel():
+        return Reading(frozenset(), operand.double().sum(1))
     levels = _peek(operand)
     if levels is not None and levels <= {0.0, 1.0}:
         binary = _read_spikes(operand)
@@ -120,7 +128,7 @@ def _read(operand: Tensor) -> Reading:
 
 
 def _peek(operand: Tensor) -> Levels:
-    rows = -(-_PEEK // max(1, operand[0].numel())) if len(operand) else 1
+    rows = -(-_PEEK // operand[0].numel())
     return _distinct(operand[:rows].flatten()[:_PEEK])
 
 
@@ -130,7 +138,7 @@ def _distinct(values: Tensor) -> Levels:
 
 
 def _chunks(operand: Tensor) -> tuple[Tensor, ...]:
-    rows = max(1, _CHUNK // max(1, operand[0].numel())) if len(operand) else 1
+    rows = max(1, _CHUNK // operand[0].numel())
     return operand.split(rows)
 
 
@@ -141,7 +149,7 @@ def _sum_dtype(operand: Tensor) -> torch.dtype:
 
 def _read_spikes(operand: Tensor) -> Reading | None:
     """Proves that every value is 0 or 1; None where one is not."""
-    sums, buffer, any_zero, any_one = [], None, False, False
+    sums, buffer = [], None
     for chunk in _chunks(operand):
         if buffer is None or buffer.shape != chunk.shape:
             buffer = torch.empty_like(chunk)
@@ -150,16 +158,15 @@ def _read_spikes(operand: Tensor) -> Reading | None:
         if not (low == 0 and high == 0):  # NaN fails both
             return None
         sums.append(chunk.sum(1, dtype=_sum_dtype(operand)))
-    nonzeros = torch.cat(sums).double() if sums else operand.sum(1).double()
-    total = nonzeros.sum().item()
-    any_one, any_zero = total > 0, total < operand.numel()
-    return Reading(frozenset([0.0] * any_zero + [1.0] * any_one), nonzeros)
+    nonzeros = torch.cat(sums).double()
+    spikes = int(nonzeros.sum())
+    levels = [0.0] * (spikes < operand.numel()) + [1.0] * (spikes > 0)
+    return Reading(frozenset(levels), nonzeros)
 
 
 def _count_nonzeros(operand: Tensor) -> Tensor:
     dtype = _sum_dtype(operand)
-    sums = [(chunk != 0).to(dtype).sum(1) for chunk in _chunks(operand)]
-    return torch.cat(sums).double() if sums else operand.sum(1).double()
+    return torch.cat([(chunk != 0).to(dtype).sum(1) for chunk in _chunks(operand)]).double()
 
 
 def _all_levels(operand: Tensor, levels: Levels) -> Levels:

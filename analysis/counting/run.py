@@ -182,6 +182,11 @@ def _warnings(run: Run) -> tuple[str, ...]:
         found.append(f"operations no rule counts, so totals are lower bounds: {names}")
     if run.never_ran:
         found.append(f"weight layers that never ran: {', '.join(run.never_ran)}")
+    if not run.sites:
+        found.append("no weight operation was seen")
+    silent = [str(site.key) for site in run.sites if site.operand == "silent"]
+    if silent:
+        found.append(f"nothing but zeros came in during the whole run: {', '.join(silent)}")
     if not run.neurons:
         found.append("no spiking neuron layer was found; name them with neurons=...")
     return tuple(found)

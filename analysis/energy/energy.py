@@ -109,7 +109,7 @@ def interval(run: Run, value: float, weights: Mapping[str, float]) -> Estimate:
     if run.samples < 2:
         return Estimate(value)
     w = np.array([weights.get(column, 0.0) for column in run.moments.columns])
-    scatter = np.array(run.moments.scatter)
+    scatter = np.array(run.moments.scatter).reshape(len(w), len(w))
     variance = max(0.0, float(w @ scatter @ w)) / (run.samples - 1)
     margin = _Z95 * sqrt(variance / run.samples)
     return Estimate(value, value - margin, value + margin)

@@ -17,6 +17,11 @@ from analysis.records import Run, SiteRecord, moment_column
 if TYPE_CHECKING:
     import pandas as pd
 
+SITE_COLUMNS = (
+    "site", "index", "call", "aliases", "role", "op", "operand", "origin", "in_rate",
+    "executed_steps", "repeats", "dense_macs", "inside_macs", "synops", "acs", "macs", "energy_pj",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Report:
@@ -54,10 +59,11 @@ class Report:
 
     @cached_property
     def sites(self) -> pd.DataFrame:
-        """One row per weight operation, per sample; dearest order is left to the reader."""
+        """One row per weight operation in the order they ran; counts and energy per sample."""
         import pandas as pd
 
-        return pd.DataFrame([self._site_row(site) for site in self.run.sites])
+        rows = [self._site_row(site) for site in self.run.sites]
+        return pd.DataFrame(rows, columns=list(SITE_COLUMNS))
 
     def _site_row(self, site: SiteRecord) -> dict[str, Any]:
         samples, booked = self.run.samples, self.energy.charges[site.key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isnan, log10
 from typing import Any
 
@@ -61,6 +61,8 @@ def _parts(report: Report) -> Iterator[RenderableType]:
     yield _sites(report)
     yield ""
     yield _neurons(report)
+    for note in report.run.provenance.get("notes", ()):
+        yield Text(f"note: {note}")
     for warning in report.run.warnings:
         yield Text(f"warning: {warning}", style="yellow")
     yield _how(report)
@@ -107,8 +109,10 @@ def _not_spike_driven(report: Report) -> Iterator[Text]:
 
 
 def is_spike_driven(site: SiteRecord) -> bool:
-    """Whether a site reads spikes, or nothing at all."""
-    return site.operand in ("silent", "spike", "ternary") and site.origin != "image"
+    """Whether a site reads spikes; one that was silent does if it reads a neuron layer."""
+    if site.operand == "silent":
+        return site.origin not in ("image", "current")
+    return site.operand in ("spike", "ternary") and site.origin != "image"
 
 
 def _not_in_the_total(report: Report) -> Text:
@@ -149,7 +153,7 @@ def _priced(energy: Energy, own: float) -> tuple[str, ...]:
 
 
 def _sites(report: Report) -> Table:
-    table = _table("Weight layers, per sample", "site")
+    table = _table("Weight layers, per sample", "site", [str(s.key) for s in report.run.sites])
     for heading in ("role", "reads"):
         table.add_column(heading)
     for heading in ("in_rate", "steps run", "synops", "dense MACs", "energy"):
@@ -188,9 +192,11 @@ def _neurons(report: Report) -> Table:
     return table
 
 
-def _table(title: str, first: str) -> Table:
+def _table(title: str, first: str, names: Iterable[str] = ()) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column(first, overflow="fold")
+    table.add_column(
+        first, overflow="fold", min_width=min(34, len(max(names, key=len, default="")))
+    )
     return table
 
 

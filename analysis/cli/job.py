@@ -1,0 +1,153 @@
+"""What `gac-analyze` does once its options are known: a checkpoint, samples, a report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.utils.data import DataLoader, Subset
+
+from analysis.cli.provenance import made_by
+from analysis.errors import InputError
+from analysis.pipeline import analyze
+from analysis.reporting.report import Report
+from gac.checkpoint import Checkpoint, load, shipped_checkpoint
+from gac.data import data_source, load_data, usual_preprocessing
+
+if TYPE_CHECKING:
+    from gac.metadata import Preprocessing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """The options of a run, as `gac-analyze --help` describes them."""
+
+    checkpoint: Path | None
+    data: str | None
+    data_root: Path | None
+    samples: int | None
+    batch_size: int
+    steps: int | None
+    dtype: str
+    device: str
+    threads: int | None
+    seed: int
+
+
+def run_job(job: Job, convention: str, technology: str) -> Report:
+    """Loads, runs, counts and prices.
+
+    Raises:
+        InputError: If the checkpoint, the data or the device can't be used.
+    """
+    file = job.checkpoint or shipped_checkpoint()
+    network = load(file, job.steps)
+    name = _data_name(job, network, file)
+    how = _preprocessing(network, name)
+    everything = load_data(name, preprocessing=how, root=job.data_root, seed=job.seed)
+    chosen = _draw(everything, job)
+    device = _device(job.device)
+    if job.threads is not None:
+        torch.set_num_threads(job.threads)
+    notes = _notes(network, name, random=everything.random)
+    facts = made_by("gac-analyze") | {
+        "checkpoint": file.name,
+        "checkpoint_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "model": _describe(network),
+        "data": f"{name} test ({len(chosen)} of {len(everything)} samples)",
+        "preprocessing": asdict(how),
+        "device": str(device),
+        "precision": job.dtype,
+        "threads": torch.get_num_threads(),
+        "seed": job.seed,
+        "batch_size": job.batch_size,
+        "notes": notes,
+    }
+    model = network.model.to(device, getattr(torch, job.dtype))
+    loader = DataLoader(chosen, batch_size=job.batch_size)
+    with _progress(len(chosen)) as advance:
+        return analyze(
+            model,
+            loader if everything.labelled else (images for images, _ in loader),
+            convention=convention,
+            technology=technology,
+            provenance=facts,
+            on_batch=advance,
+        )
+
+
+def _data_name(job: Job, network: Checkpoint, file: Path) -> str:
+    name = job.data or (network.metadata.data.name if network.metadata.data else None)
+    if name is None:
+        raise InputError(
+            f"{file.name} does not say what data it was made for; give --data (and --data-root)"
+        )
+    data_source(name)  # an unknown name is told before anything is loaded
+    return name
+
+
+def _preprocessing(network: Checkpoint, name: str) -> Preprocessing:
+    """The checkpoint's own; for other data than its own, the usual one of that data."""
+    own = network.metadata.data
+    if own is None or own.name == name:
+        return network.metadata.preprocessing
+    return usual_preprocessing(name, network.config.image_size)
+
+
+def _draw(everything: Any, job: Job) -> Any:
+    """All samples, or some drawn without replacement; the same ones for the same seed."""
+    if job.samples is None or job.samples >= len(everything):
+        return everything
+    generator = torch.Generator().manual_seed(job.seed)
+    order = torch.randperm(len(everything), generator=generator)
+    return Subset(everything, order[: job.samples].tolist())
+
+
+def _device(name: str) -> torch.device:
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"device {name!r} can't be used: {reason}") from error
+    return device
+
+
+def _notes(network: Checkpoint, name: str, *, random: bool) -> list[str]:
+    notes = list(network.metadata.notes)
+    if random:
+        notes.insert(0, "random input: rates mean nothing")
+    trained_on = network.metadata.data
+    if trained_on is not None and trained_on.name != name:
+        notes.append(f"trained on {trained_on.name}, analysed on {name}")
+    return notes
+
+
+def _describe(network: Checkpoint) -> str:
+    config = network.config
+    parameters = sum(p.numel() for p in network.model.parameters())
+    return (
+        f"MS-ResNet, {config.encoder} encoder, blocks {'-'.join(map(str, config.blocks))}, "
+        f"widths {'-'.join(map(str, config.widths))}, {parameters:,} parameters"
+    )
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on stderr while samples are run; silent where stderr is no terminal."""
+    columns = (
+        TextColumn("counting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("counting", total=total)
+        yield lambda samples: bar.advance(task, samples)

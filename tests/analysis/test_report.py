@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import jsonschema
+import pandas as pd
+import pytest
+import torch
+
+import analysis
+import gac
+from analysis.reporting import writers
+from analysis.reporting.summary import print_report
+
+SCHEMA_FILE = Path(writers.__file__).with_name("report.schema.json")
+
+
+@pytest.fixture(scope="module")
+def report():
+    torch.manual_seed(0)
+    model = gac.build("msresnet8", steps=2)
+    batches = [(torch.randn(n, 3, 8, 8), torch.zeros(n, dtype=torch.long)) for n in (3, 2)]
+    return analysis.analyze(model, batches, per_sample=True, provenance={"model": "small"})
+
+
+def test_a_report_survives_the_round_trip_through_json(report, tmp_path):
+    report.to_json(tmp_path / "report.json")
+    again = analysis.read_report(tmp_path / "report.json")
+    assert again == report
+    pd.testing.assert_frame_equal(again.sites, report.sites)
+    pd.testing.assert_frame_equal(again.samples, report.samples)
+
+
+def test_the_json_follows_the_committed_schema(report, tmp_path):
+    report.to_json(tmp_path / "report.json")
+    table = json.loads((tmp_path / "report.json").read_text())
+    jsonschema.validate(table, json.loads(SCHEMA_FILE.read_text()))
+    assert [entry["convention"] for entry in table["conventions"]] == [
+        "operand",
+        "operand-sparse",
+        "operand-once",
+        "eq17",
+    ]
+
+
+def test_the_committed_schema_is_that_of_the_code():
+    assert json.loads(SCHEMA_FILE.read_text()) == writers.json_schema()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not a readable report"),
+        ("[]", "expected a report of schema 1, got None"),
+        ('{"schema": 2}', "expected a report of schema 1, got 2"),
+        ('{"schema": 1}', "not a valid report: run: Field required"),
+    ],
+)
+def test_a_file_that_is_no_report_gets_one_line(text, message, tmp_path):
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(analysis.InputError, match=message):
+        analysis.read_report(tmp_path / "report.json")
+
+
+def test_pricing_again_needs_no_model_and_changes_no_count(report):
+    other = report.under("eq17")
+    assert other.run is report.run
+    assert other.under("operand").totals.equals(report.totals)
+    assert other.totals.energy_pj != report.totals.energy_pj
+
+
+def test_the_sites_add_up_to_the_totals(report):
+    for column in ("acs", "macs", "energy_pj"):
+        assert report.sites[column].sum() == pytest.approx(report.totals[column], rel=1e-12)
+
+
+def test_samples_add_up_to_steps_and_sites(report):
+    counts = report.samples.groupby(["kind", "site", "index", "call"])["count"].sum()
+    for site in report.run.sites:
+        key = ("site", site.key.name, site.key.index, site.key.call)
+        assert counts[key] == site.synops
+    by_step = report.samples.query("kind == 'neuron'").groupby(["site", "step"])["count"].sum()
+    frame = report.steps.query("kind == 'neuron'").set_index(["site", "step"]).spikes
+    assert by_step.to_dict() == frame.to_dict()
+
+
+def test_samples_that_were_not_kept_are_asked_for():
+    report = analysis.analyze(torch.nn.Linear(1, 1), [torch.ones(1, 1)], steps=1)
+    with pytest.raises(analysis.InputError, match="per_sample=True"):
+        _ = report.samples
+
+
+def test_a_folder_that_cannot_be_written_gets_one_line(report, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(analysis.InputError, match="can't make the folder"):
+        report.to_json(tmp_path / "file" / "report.json")
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_the_summary_fits_the_terminal(report, width):
+    from rich.console import Console
+
+    console = Console(width=width, file=io.StringIO())
+    print_report(report, console)
+    text = console.file.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    for heading in ("energy", "Not spike-driven", "Not in the total", "Conventions side by side"):
+        assert heading in text

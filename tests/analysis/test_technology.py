@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import pytest
+
+import analysis
+from analysis.energy.technology import parse_technology, technology, technology_names
+
+GOOD = """
+name = "mine"
+description = "made up for this test"
+[operations.ac]
+pj = 1
+source = "nowhere"
+"""
+
+
+def test_the_usual_price_list_is_that_of_horowitz():
+    prices = technology("45nm-fp32")
+    assert (prices.pj("mac"), prices.pj("ac")) == (4.6, 0.9)
+    assert all("Horowitz" in price.source for price in prices.operations.values())
+
+
+@pytest.mark.parametrize("name", technology_names())
+def test_every_list_that_comes_with_the_package_is_valid(name):
+    assert technology(name).name == name
+
+
+def test_a_file_of_the_users_own_is_read(tmp_path):
+    (tmp_path / "mine.toml").write_text(GOOD)
+    prices = technology(str(tmp_path / "mine.toml"))
+    assert (prices.pj("ac"), prices.pj("mac")) == (1.0, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = ", "not TOML"),
+        (GOOD.replace("pj = 1", 'pj = "1"'), r"operations.ac.pj: expected a number .* got '1'"),
+        (GOOD.replace("pj = 1", "pj = -1"), "at least 0, got -1"),
+        (GOOD.replace("pj = 1", "pj = nan"), "got nan"),
+        (GOOD.replace("pj = 1", "pj = true"), "got True"),
+        (GOOD.replace("pj = 1\n", ""), "expected exactly the keys pj, source, got source"),
+        (GOOD.replace("pj =", "nj ="), "got nj, source"),
+        (GOOD.replace("operations.ac", "operations.spike"), "unknown operations: spike"),
+        (GOOD + "[extra]", "expected exactly the keys name, description, operations"),
+        ('name = "x"\ndescription = "y"\noperations = 3', "operations must be a table"),
+    ],
+)
+def test_a_broken_file_gets_one_line_that_names_file_and_key(text, message):
+    with pytest.raises(analysis.InputError, match=message) as caught:
+        parse_technology(text, "mine.toml")
+    assert str(caught.value).startswith("technology mine.toml")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_operation_without_a_price_makes_the_total_a_lower_bound():
+    import torch
+
+    prices = parse_technology(GOOD, "mine")
+    layer = torch.nn.Linear(2, 2)
+    report = analysis.analyze(layer, [torch.ones(1, 2)], steps=1, technology=prices)
+    assert report.energy.unpriced == ("mac",)
