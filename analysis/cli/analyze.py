@@ -13,7 +13,8 @@ from analysis.energy import conventions
 from analysis.energy import technology as technologies
 from gac.data import DATASETS
 
-app = typer.Typer(add_completion=False)
+# Plain help: typer's boxed one loads a Markdown renderer, half of the time it takes to answer.
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 class Precision(StrEnum):
@@ -26,56 +27,41 @@ class Precision(StrEnum):
 
 Data = Annotated[
     str | None,
-    typer.Option(
-        help=f"Data set: {', '.join(DATASETS)}. Default: the checkpoint's own.",
-        rich_help_panel="Data",
-    ),
+    typer.Option(help=f"Data set: {', '.join(DATASETS)}. Default: the checkpoint's own."),
 ]
 DataRoot = Annotated[
     Path | None,
-    typer.Option(help="Folder that holds the data set's own folder.", rich_help_panel="Data"),
+    typer.Option(help="Folder that holds the data set's own folder."),
 ]
 Samples = Annotated[
     int | None,
-    typer.Option(
-        min=1, help="Test samples to run, drawn with --seed. Default: all.", rich_help_panel="Data"
-    ),
+    typer.Option(min=1, help="Test samples to run, drawn with --seed. Default: all."),
 ]
 BatchSize = Annotated[
     int,
-    typer.Option(min=1, help="Samples per forward pass; changes no count.", rich_help_panel="Run"),
+    typer.Option(min=1, help="Samples per forward pass; changes no count."),
 ]
 Steps = Annotated[
     int | None,
     typer.Option(
         min=1,
         help="Simulation steps T, for a released network without encoder: its file can't say.",
-        rich_help_panel="Run",
     ),
 ]
 Dtype = Annotated[
     Precision,
-    typer.Option(
-        help="Precision of the run; float64 gives the same counts on every machine.",
-        rich_help_panel="Run",
-    ),
+    typer.Option(help="Precision of the run; float64 gives the same counts on every machine."),
 ]
-Device = Annotated[
-    str, typer.Option(help="Where to run: cpu, cuda, cuda:1, ...", rich_help_panel="Run")
-]
+Device = Annotated[str, typer.Option(help="Where to run: cpu, cuda, cuda:1, ...")]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, help="CPU threads. Default: torch's choice.", rich_help_panel="Run"),
+    typer.Option(min=1, help="CPU threads. Default: torch's choice."),
 ]
-Seed = Annotated[
-    int, typer.Option(help="Of the samples drawn and of random data.", rich_help_panel="Run")
-]
+Seed = Annotated[int, typer.Option(help="Of the samples drawn and of random data.")]
 ConventionName = Annotated[
     str,
     typer.Option(
-        "--convention",
-        help=f"How operations are booked: {', '.join(conventions.PRESETS)}.",
-        rich_help_panel="Energy",
+        "--convention", help=f"How operations are booked: {', '.join(conventions.PRESETS)}."
     ),
 ]
 TechnologyName = Annotated[
@@ -83,15 +69,11 @@ TechnologyName = Annotated[
     typer.Option(
         "--technology",
         help=f"Prices in pJ: {', '.join(technologies.technology_names())}, or a TOML file.",
-        rich_help_panel="Energy",
     ),
 ]
 Output = Annotated[
     Path | None,
-    typer.Option(
-        help="Folder for report.json and sites.csv. Default: print only.",
-        rich_help_panel="Output",
-    ),
+    typer.Option(help="Folder for report.json and sites.csv. Default: print only."),
 ]
 CheckpointFile = Annotated[
     Path | None,
@@ -104,7 +86,7 @@ CheckpointFile = Annotated[
 
 @app.command(
     epilog="Example: gac-analyze runs/digits/last.pth --convention eq17 --output out. "
-    "Exit status: 0 fine, 2 bad input, 130 stopped."
+    "Exit status: 0 fine, 2 bad input, 130 stopped by Ctrl-C."
 )
 def analyze(
     checkpoint: CheckpointFile = None,

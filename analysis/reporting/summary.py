@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import isnan, log10
 from typing import Any
 
@@ -17,7 +17,8 @@ from analysis.records import SiteKey, SiteRecord
 from analysis.reporting.report import Report
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
-_BAR = 12  # characters of a full bar
+_BAR = 6  # characters of a full bar
+_WIDE = 120  # columns that the full tables need; a narrower terminal gets fewer of them
 
 
 def si(value: float, unit: str = "") -> str:
@@ -46,19 +47,19 @@ def joules(picojoules: float) -> str:
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Prints a report."""
-    console.print(Group(*_parts(report)))
+    """Prints a report, as much of it as the width has room for."""
+    console.print(Group(*_parts(report, wide=console.width >= _WIDE)))
 
 
-def _parts(report: Report) -> Iterator[RenderableType]:
+def _parts(report: Report, *, wide: bool) -> Iterator[RenderableType]:
     yield _headline(report)
     yield ""
     yield from _not_spike_driven(report)
     yield _not_in_the_total(report)
     yield ""
-    yield _conventions(report)
+    yield _conventions(report, wide=wide)
     yield ""
-    yield _sites(report)
+    yield _sites(report, wide=wide)
     yield ""
     yield _neurons(report)
     for note in report.run.provenance.get("notes", ()):
@@ -129,52 +130,67 @@ def _not_in_the_total(report: Report) -> Text:
     return text
 
 
-def _conventions(report: Report) -> Table:
+def _conventions(report: Report, *, wide: bool) -> Table:
     table = _table("Conventions side by side, per sample", "convention")
     for heading in ("ACs", "MACs", "energy", "ratio", "left out"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("stem, gate; spikes; real values", overflow="fold")
+    if wide:
+        table.add_column("stem, gate; spikes; real values")
     own = report.energy.energy_pj.value
     for rule, energy in report.side_by_side():
         rules = f"{rule.stem}, {rule.gate}; {rule.spike}; {rule.real}"
         if isinstance(energy, InputError):
-            table.add_row(rule.name, "", "", "refused", "", "", str(energy))
+            cells = ["", "", "refused", "", ""]
+            rules = str(energy)
         else:
-            table.add_row(rule.name, *_priced(energy, own), rules)
+            cells = _priced(energy, own)
+        table.add_row(rule.name, *cells, *[rules] * wide)
     return table
 
 
-def _priced(energy: Energy, own: float) -> tuple[str, ...]:
+def _priced(energy: Energy, own: float) -> list[str]:
     pj = energy.energy_pj.value
     bound = ">= " if energy.unpriced else ""
     left_out = f"{si(energy.left_out_macs)} MACs" if energy.left_out_macs else ""
     ratio = f"{pj / own:.2f}" if own else ""
-    return si(energy.acs.value), si(energy.macs.value), bound + joules(pj), ratio, left_out
+    return [si(energy.acs.value), si(energy.macs.value), bound + joules(pj), ratio, left_out]
 
 
-def _sites(report: Report) -> Table:
-    table = _table("Weight layers, per sample", "site", [str(s.key) for s in report.run.sites])
-    for heading in ("role", "reads"):
-        table.add_column(heading)
-    for heading in ("in_rate", "steps run", "synops", "dense MACs", "energy"):
+def _sites(report: Report, *, wide: bool) -> Table:
+    title = "Weight layers, per sample"
+    if not wide:
+        title += f" (role, steps run and dense MACs: from {_WIDE} columns on, or in sites.csv)"
+    table = _table(title, "site")
+    for heading in ("role", "reads") if wide else ("reads",):
+        table.add_column(heading, no_wrap=True)
+    numbers = ("in_rate", "ran", "synops", "dense MACs", "energy")
+    for heading in numbers if wide else ("in_rate", "synops", "energy"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("share", no_wrap=True)
     spent = {s.key: report.energy.site_pj(s.key) for s in report.run.sites}
-    total, samples = sum(spent.values()) or 1.0, report.run.samples
+    total = sum(spent.values()) or 1.0
     for site in report.run.sites:
-        share = spent[site.key] / total
-        table.add_row(
-            str(site.key),
-            site.role,
-            site.operand if site.operand == "silent" else f"{site.operand} ({site.origin})",
-            f"{site.in_rate:.3f}",
-            f"{site.executed_steps}" + (f" of {report.run.steps}" if site.repeats > 1 else ""),
-            si(site.synops / samples),
-            si(site.dense_macs / samples),
-            joules(spent[site.key]),
-            f"{'█' * round(_BAR * share)} {100 * share:.1f} %",
-        )
+        cells = _site_cells(site, report, spent[site.key], spent[site.key] / total)
+        table.add_row(*(text for text, always in cells if wide or always))
     return table
+
+
+def _site_cells(
+    site: SiteRecord, report: Report, pj: float, share: float
+) -> list[tuple[str, bool]]:
+    """The cells of a row, each with whether a narrow terminal shows it too."""
+    samples = report.run.samples
+    return [
+        (str(site.key), True),
+        (site.role, False),
+        (f"{site.operand} · {site.origin.removesuffix('-spikes')}", True),
+        (f"{site.in_rate:.3f}", True),
+        (f"{site.executed_steps} of {report.run.steps}", False),
+        (si(site.synops / samples), True),
+        (si(site.dense_macs / samples), False),
+        (joules(pj), True),
+        (f"{'█' * round(_BAR * share):{_BAR}} {100 * share:4.1f} %", True),
+    ]
 
 
 def _neurons(report: Report) -> Table:
@@ -192,11 +208,9 @@ def _neurons(report: Report) -> Table:
     return table
 
 
-def _table(title: str, first: str, names: Iterable[str] = ()) -> Table:
+def _table(title: str, first: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column(
-        first, overflow="fold", min_width=min(34, len(max(names, key=len, default="")))
-    )
+    table.add_column(first, overflow="fold")
     return table
 
 
