@@ -19,6 +19,7 @@ class TemporalAttention(nn.Module):
     def __init__(self, steps: int, reduction: int) -> None:
         super().__init__()
         self.squeeze = nn.Linear(steps, steps // reduction, bias=False)
+        self.relu = nn.ReLU()
         self.excite = nn.Linear(steps // reduction, steps, bias=False)
 
     def forward(self, current: Tensor) -> Tensor:
@@ -29,7 +30,7 @@ class TemporalAttention(nn.Module):
         return self._perceptron(average) + self._perceptron(maximum)
 
     def _perceptron(self, pooled: Tensor) -> Tensor:
-        return self.excite(torch.relu(self.squeeze(pooled)))
+        return self.excite(self.relu(self.squeeze(pooled)))
 
 
 class SpatialChannelAttention(nn.Module):

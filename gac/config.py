@@ -100,6 +100,15 @@ class MSResNetConfig:
             f"widths, blocks and strides need one entry per stage, got {self.widths}, "
             f"{self.blocks}, {self.strides}",
         )
+        entries: tuple[Any, ...] = (*self.widths, *self.blocks, *self.strides)
+        _check(
+            all(isinstance(entry, int) and entry > 0 for entry in entries),
+            f"widths, blocks and strides must be at least 1, got {self.widths}, {self.blocks}, "
+            f"{self.strides}",
+        )
+        for name in ("norm_gain", "last_norm_gain"):
+            value = getattr(self, name)
+            _check(isinstance(value, int | float), f"{name} must be a number, got {value!r}")
         _check_choice("encoder", self.encoder, get_args(Encoder))
         _check_choice("initialisation", self.initialisation, get_args(Initialisation))
         _check(
@@ -121,11 +130,14 @@ class MSResNetConfig:
         """The inverse of `to_dict`.
 
         Raises:
-            InputError: If a field is missing, unknown or out of its domain.
+            InputError: If a field is missing, unknown, of a wrong type or out of its domain.
         """
         known = {field.name for field in fields(cls)}
         unknown, missing = set(values) - known, known - set(values)
         _check(not unknown, f"unknown model settings: {', '.join(sorted(unknown))}")
         _check(not missing, f"missing model settings: {', '.join(sorted(missing))}")
-        tuples = {name: tuple(values[name]) for name in ("widths", "blocks", "strides")}
-        return cls(**{**values, **tuples, "neuron": NeuronConfig(**values["neuron"])})
+        try:
+            tuples = {name: tuple(values[name]) for name in ("widths", "blocks", "strides")}
+            return cls(**{**values, **tuples, "neuron": NeuronConfig(**values["neuron"])})
+        except TypeError as error:
+            raise InputError(f"model settings of a wrong type: {error}") from error

@@ -40,7 +40,7 @@ ARCHITECTURES: dict[str, MSResNetConfig] = {
     # Released code, CODE/ImageNet: every stage starts with stride 2, no max-pooling.
     "msresnet18": _IMAGENET,
     "msresnet34": replace(_IMAGENET, blocks=(3, 4, 6, 3)),
-    # Small enough to train on two cores in a minute; the shipped checkpoint is one of these.
+    # Small enough to train on two cores in minutes; the shipped checkpoint is one of these.
     "msresnet8": replace(
         _CIFAR,
         steps=4,

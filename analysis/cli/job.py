@@ -61,7 +61,7 @@ def run_job(job: Job, convention: str, technology: str) -> Report:
         "checkpoint": file.name,
         "checkpoint_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "model": _describe(network),
-        "data": f"{name} test ({len(chosen)} of {len(everything)} samples)",
+        "data": f"{name} test, {len(chosen)} of {len(everything)} samples",
         "preprocessing": asdict(how),
         "device": str(device),
         "precision": job.dtype,

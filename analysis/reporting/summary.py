@@ -73,7 +73,7 @@ def _headline(report: Report) -> RenderableType:
     run, totals, facts = report.run, report.totals, report.run.provenance
     grid = Table.grid(padding=(0, 2))
     grid.add_row("model", str(facts.get("model", "unnamed")))
-    grid.add_row("data", f"{facts.get('data', 'as given')}, {run.samples} samples, T = {run.steps}")
+    grid.add_row("data", f"{facts.get('data', f'{run.samples} samples')}, T = {run.steps}")
     if run.correct is not None:
         grid.add_row("accuracy", _with_interval(totals, "accuracy", lambda x: f"{100 * x:.2f} %"))
     grid.add_row("firing rate", _with_interval(totals, "firing_rate", lambda x: f"{x:.4f}"))

@@ -1,0 +1,84 @@
+"""Reads a torch file from an unknown hand: data, never code, and no more than its size."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gac.errors import InputError
+
+
+def read_archive(path: Path) -> Any:
+    """What ``torch.save`` wrote, restricted to tensors and plain values.
+
+    The zip directory is checked before anything is loaded: entries are stored as they are and
+    together no larger than the file, so no header can claim memory; torch itself compares the
+    size of each storage with its entry. The format torch wrote before version 1.6 keeps its
+    sizes inside the pickle, where they cannot be checked beforehand; it is refused.
+
+    Raises:
+        InputError: If the file cannot be read, is damaged, or is anything else.
+    """
+    _check_zip(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} is damaged or holds more than tensors and plain values, which could be code; "
+            f"nothing of it was run: {_first_line(error)}"
+        ) from error
+    except Exception as error:  # a damaged or hostile file can raise anything
+        raise InputError(
+            f"{path} is damaged or no torch checkpoint: {_first_line(error)}"
+        ) from error
+
+
+def _check_zip(path: Path) -> None:
+    try:
+        if path.is_dir():
+            raise InputError(f"{path} is a directory, not a checkpoint file")
+        size = path.stat().st_size
+        if not path.is_file():  # a pipe would block, a device has no end
+            raise InputError(f"{path} is not a regular file")
+        with path.open("rb") as handle:
+            head = handle.read(4)
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    if size == 0:
+        raise InputError(f"{path} is empty")
+    if head[:1] == b"\x80":
+        raise InputError(
+            f"{path} is a bare pickle, as torch wrote before version 1.6: refused unread, since "
+            "its sizes cannot be checked beforehand; load and save it with a newer torch"
+        )
+    if head != b"PK\x03\x04":
+        raise InputError(f"{path} is not a torch checkpoint (no zip archive)")
+    _check_directory(path, size)
+
+
+def _check_directory(path: Path, size: int) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise InputError(f"{path} is damaged or cut short: {_first_line(error)}") from error
+    claimed = sum(entry.file_size for entry in entries)
+    if claimed > size or any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise InputError(
+            f"{path} claims {claimed:,} bytes of content or packs it, and has {size:,}: refused"
+        )
+    if not any(entry.filename.endswith("/data.pkl") for entry in entries):
+        raise InputError(f"{path} is a zip archive, but not one that torch saved")
+
+
+def _first_line(error: BaseException) -> str:
+    """The sentence of torch's message that says what happened; the rest is advice."""
+    text = str(error) or type(error).__name__
+    marker = "WeightsUnpickler error: "
+    return text.split(marker)[-1].split("\n")[0].split(". ")[0]

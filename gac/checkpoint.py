@@ -1,0 +1,148 @@
+"""Checkpoint files: our own format, and the released one read without any option."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gac.archive import read_archive
+from gac.config import MSResNetConfig
+from gac.data import DATASETS, usual_preprocessing
+from gac.errors import InputError
+from gac.metadata import Metadata
+from gac.msresnet import MSResNet
+from gac.official import find_layout, load_state, without_prefix
+from gac.state import assemble, check_names, check_tensors, precision_notes, skeleton
+
+FORMAT = "gac-energy checkpoint"
+SCHEMA = 1
+_PARTS = ("config", "state", "metadata")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trained network and what is known about it.
+
+    Attributes:
+        model: In eval mode, on the CPU.
+        config: Its configuration.
+        metadata: Data, preprocessing, metrics, provenance, notes.
+    """
+
+    model: MSResNet
+    config: MSResNetConfig
+    metadata: Metadata
+
+
+def shipped_checkpoint() -> Path:
+    """The trained network that comes with the package: digits, GAC encoder, 4 steps."""
+    return Path(__file__).parent / "checkpoints" / "digits-gac.pth"
+
+
+def save_checkpoint(path: Path | str, model: MSResNet, metadata: Metadata) -> None:
+    """Writes a checkpoint; an older file of that name stays whole until the new one is.
+
+    Raises:
+        InputError: If it cannot be written (no space, no permission, no such folder).
+    """
+    content = {
+        "format": FORMAT,
+        "schema": SCHEMA,
+        "config": model.config.to_dict(),
+        "state": {name: tensor.cpu() for name, tensor in model.state_dict().items()},
+        "metadata": metadata.to_dict(),
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    _write_atomically(Path(path), buffer.getbuffer())
+
+
+def load(path: Path | str, steps: int | None = None) -> Checkpoint:
+    """Reads a checkpoint, of our own format or a state dict of the released code.
+
+    Args:
+        path: The file; never executed, whatever it holds.
+        steps: Simulation steps; needed for a released network without the encoder.
+
+    Raises:
+        InputError: If it is no such file, is damaged, or its weights do not fit; one line.
+    """
+    path = Path(path)
+    content = read_archive(path)
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path} holds a {type(content).__name__}, not a checkpoint")
+    try:
+        return (
+            _own(content, steps) if content.get("format") == FORMAT else _official(content, steps)
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _own(content: Mapping[str, Any], steps: int | None) -> Checkpoint:
+    if content.get("schema") != SCHEMA:
+        raise InputError(
+            f"unknown schema version {content.get('schema')!r}; this version reads {SCHEMA}"
+        )
+    wrong = [name for name in _PARTS if not isinstance(content.get(name), dict)]
+    if wrong:
+        raise InputError(f"parts missing or of a wrong type: {', '.join(wrong)}")
+    config = MSResNetConfig.from_dict(content["config"])
+    if steps is not None and steps != config.steps:
+        raise InputError(f"the network has {config.steps} steps, asked for {steps}")
+    state = check_tensors(content["state"])
+    if sum(config.blocks) > len(state):  # before a million blocks are built
+        raise InputError(f"{sum(config.blocks)} blocks claimed, {len(state)} tensors there")
+    model = skeleton(config)
+    check_names(state, model.state_dict())
+    metadata = Metadata.from_dict(content["metadata"])
+    metadata = replace(metadata, notes=(*metadata.notes, *precision_notes(state)))
+    return Checkpoint(model=assemble(model, state), config=config, metadata=metadata)
+
+
+def _official(content: Mapping[str, Any], steps: int | None) -> Checkpoint:
+    for wrapper in ("state_dict", "model"):
+        if isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    model = load_state(content, steps)
+    layout = find_layout(without_prefix(content))
+    classes = model.config.classes
+    fitting = [name for name in layout.data_sets if DATASETS[name].classes == classes]
+    usual = (*fitting, *layout.data_sets)[0]
+    notes = (
+        f"released state dict ({layout.name} layout): strides, neuron and input size are the "
+        "family's",
+        f"its preprocessing is unknown; the usual one of {usual} is assumed",
+        *precision_notes(content),
+    )
+    return Checkpoint(
+        model=model,
+        config=model.config,
+        metadata=Metadata(
+            preprocessing=usual_preprocessing(usual, model.config.image_size),
+            metrics={},
+            notes=notes,
+        ),
+    )
+
+
+def _write_atomically(path: Path, content: memoryview) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        with suppress(OSError):  # already renamed, or never made
+            temporary.unlink()
