@@ -83,14 +83,13 @@ def load(path: Path | str, steps: int | None = None) -> Checkpoint:
             _own(content, steps) if content.get("format") == FORMAT else _official(content, steps)
         )
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{path}: {_one_line(str(error))}") from error
 
 
 def _own(content: Mapping[str, Any], steps: int | None) -> Checkpoint:
-    if content.get("schema") != SCHEMA:
-        raise InputError(
-            f"unknown schema version {content.get('schema')!r}; this version reads {SCHEMA}"
-        )
+    schema = content.get("schema")
+    if not isinstance(schema, int) or schema != SCHEMA:
+        raise InputError(f"unknown schema version {schema}; this version reads {SCHEMA}")
     wrong = [name for name in _PARTS if not isinstance(content.get(name), dict)]
     if wrong:
         raise InputError(f"parts missing or of a wrong type: {', '.join(wrong)}")
@@ -131,6 +130,12 @@ def _official(content: Mapping[str, Any], steps: int | None) -> Checkpoint:
             notes=notes,
         ),
     )
+
+
+def _one_line(message: str, longest: int = 400) -> str:
+    """Names in a file can hold anything: line breaks, terminal commands, a megabyte of text."""
+    text = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
+    return text if len(text) <= longest else f"{text[:longest]}..."
 
 
 def _write_atomically(path: Path, content: memoryview) -> None:

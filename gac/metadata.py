@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, fields
 from types import UnionType
 from typing import Any, TypeVar, get_origin, get_type_hints
@@ -34,12 +35,13 @@ class Preprocessing:
     resize: int | None = None
 
     def __post_init__(self) -> None:
-        numbers = (*self.mean, *self.std)
+        numbers: tuple[Any, ...] = (*self.mean, *self.std)
         if len(self.mean) != len(self.std) or not self.mean:
             raise InputError(
                 f"mean and std need one number per channel, got {self.mean}, {self.std}"
             )
-        if not all(isinstance(number, int | float) for number in numbers) or min(self.std) <= 0:
+        plain = all(isinstance(n, int | float) and math.isfinite(n) for n in numbers)
+        if not plain or min(self.std) <= 0:
             raise InputError(f"mean and std must be numbers, std positive, got {numbers}")
         if self.image_size < 1 or (self.resize is not None and self.resize < self.image_size):
             raise InputError(

@@ -26,7 +26,8 @@ def load_state(state_dict: Mapping[str, Tensor], steps: int | None = None) -> MS
 
     Args:
         state_dict: Released keys to tensors; left as it is. 16-bit weights are widened.
-        steps: Simulation steps; needed without the encoder, whose weights alone tell it.
+        steps: Simulation steps; needed without the encoder, the only part whose weights
+            depend on them.
 
     Raises:
         InputError: If the keys, shapes, types or values are not those of such a network, or
@@ -56,15 +57,14 @@ def export_official(model: MSResNet) -> dict[str, Tensor]:
     Raises:
         InputError: If the released layouts cannot hold this network.
     """
-    layout = next((one for one in LAYOUTS if one.family.neuron == model.config.neuron), None)
+    neuron = model.config.neuron
+    layout = next((layout for layout in LAYOUTS if layout.family.neuron == neuron), None)
     if layout is None:
         raise InputError(
-            "the official format knows two neurons, CIFAR's and ImageNet's, not "
-            f"{model.config.neuron}"
+            f"the official format knows two neurons, CIFAR's and ImageNet's, not {neuron}"
         )
-    state = dict(_official_tensors(layout, model))
     _check_strides(layout, model.config)
-    return state
+    return dict(_official_tensors(layout, model))
 
 
 def find_layout(state: Mapping[str, object]) -> Layout:

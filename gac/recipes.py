@@ -75,7 +75,8 @@ _RELEASED = TrainConfig(epochs=250, seed=1000, shift=4, flip=True, cutmix=0.5)
 RECIPES: dict[str, Recipe] = {
     "digits": Recipe(
         model="msresnet8",
-        config=TrainConfig(epochs=15, weight_decay=5e-4, shift=1),
+        # With seed 0 the gate's two hidden units start, and stay, closed.
+        config=TrainConfig(epochs=15, weight_decay=5e-4, shift=1, seed=1),
         source="chosen for this package: two to four minutes on two cores",
     ),
     "cifar10": Recipe(

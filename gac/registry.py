@@ -88,7 +88,7 @@ def build(name: str, **changes: Any) -> MSResNet:
     Example:
         >>> network = build("msresnet8", steps=2)
         >>> sum(parameter.numel() for parameter in network.parameters())
-        306286
+        312350
     """
     from gac.msresnet import MSResNet
 

@@ -63,21 +63,19 @@ def _help(text: str, field: str) -> Any:
     return typer.Option(help=f"{text}; default {_by_recipe(field)}.", show_default=False)
 
 
-def _choices(names: dict[str, Any]) -> str:
-    return ", ".join(names)
-
-
 @app.command(
     epilog="Example: gac-train --data digits --epochs 5 --output runs/quick\n\n"
     "Exit status: 0 trained, 2 bad input, 130 stopped by Ctrl-C (finished epochs are kept)."
 )
 def train(
-    data: Annotated[str, typer.Option(help=f"What to train on: {_choices(RECIPES)}.")] = "digits",
+    data: Annotated[str, typer.Option(help=f"What to train on: {', '.join(RECIPES)}.")] = "digits",
     data_root: Annotated[
         Path | None,
         typer.Option(help="Folder that holds the data set's own folder; not for digits."),
     ] = None,
-    model: Annotated[str | None, _help(f"Architecture: {_choices(ARCHITECTURES)}", "model")] = None,
+    model: Annotated[
+        str | None, _help(f"Architecture: {', '.join(ARCHITECTURES)}", "model")
+    ] = None,
     encoder: Annotated[
         str, typer.Option(help="gac (gated attention coding) or direct (plain current).")
     ] = "gac",
@@ -161,7 +159,7 @@ def _train(plan: Plan, *, dry_run: bool) -> None:
     from gac.training import fresh_model, keep
     from gac.training import train as train_epochs
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     train_set, test_set = (
         load_data(plan.data, split=split, preprocessing=plan.preprocessing, root=plan.root)
         for split in ("train", "test")
