@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from gac.metadata import Preprocessing
 
 
+RANDOM_INPUT = "random input: rates mean nothing"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """The options of a run, as `gac-analyze --help` describes them."""
@@ -56,26 +59,27 @@ def run_job(job: Job, convention: str, technology: str) -> Report:
     device = _device(job.device)
     if job.threads is not None:
         torch.set_num_threads(job.threads)
-    notes = _notes(network, name, random=everything.random)
+    labelled = everything.labelled and _same_classes(network, name)
+    title = RANDOM_INPUT if everything.random else f"{name} test"
     facts = made_by("gac-analyze") | {
         "checkpoint": file.name,
         "checkpoint_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "model": _describe(network),
-        "data": f"{name} test, {len(chosen)} of {len(everything)} samples",
+        "data": f"{title}, {len(chosen)} of {len(everything)} samples",
         "preprocessing": asdict(how),
         "device": str(device),
         "precision": job.dtype,
         "threads": torch.get_num_threads(),
         "seed": job.seed,
         "batch_size": job.batch_size,
-        "notes": notes,
+        "notes": _notes(network, name, random=everything.random, labelled=labelled),
     }
     model = network.model.to(device, getattr(torch, job.dtype))
     loader = DataLoader(chosen, batch_size=job.batch_size)
     with _progress(len(chosen)) as advance:
         return analyze(
             model,
-            loader if everything.labelled else (images for images, _ in loader),
+            loader if labelled else (images for images, _ in loader),
             convention=convention,
             technology=technology,
             provenance=facts,
@@ -120,13 +124,25 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _notes(network: Checkpoint, name: str, *, random: bool) -> list[str]:
-    notes = list(network.metadata.notes)
-    if random:
-        notes.insert(0, "random input: rates mean nothing")
+def _same_classes(network: Checkpoint, name: str) -> bool:
+    """Whether the labels of some data can be compared with what the network says."""
+    trained_on = network.metadata.data
+    if trained_on is None:
+        return data_source(name).classes == network.config.classes
+    return trained_on.name == name
+
+
+def _notes(network: Checkpoint, name: str, *, random: bool, labelled: bool) -> list[str]:
+    notes = [RANDOM_INPUT] if random else []
+    notes += network.metadata.notes
     trained_on = network.metadata.data
     if trained_on is not None and trained_on.name != name:
         notes.append(f"trained on {trained_on.name}, analysed on {name}")
+    if not (random or labelled):
+        notes.append(
+            f"no accuracy: the labels of this data are not the "
+            f"{network.config.classes} classes of the network"
+        )
     return notes
 
 
