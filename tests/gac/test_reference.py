@@ -25,15 +25,6 @@ def _reference():
 REFERENCE = _reference()
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Sums this small are no work to share."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 SMALL = {
     "cifar": replace(
         ARCHITECTURES["msresnet18-cifar"], stem_width=5, widths=(6, 8, 10), blocks=(2, 1, 1)
