@@ -10,7 +10,7 @@ Counting knows nothing of prices, and everything after `Run` works without the m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.energy import conventions
 from analysis.energy import technology as technologies
@@ -32,7 +32,11 @@ def analyze(
     technology: str | Technology = "45nm-fp32",
     roles: Mapping[str, Role] | None = None,
     neurons: Iterable[type[nn.Module] | str] = (),
+    time_layout: Literal["BT", "TB", "loop"] | None = None,
+    forward: Callable[..., Any] | None = None,
     per_sample: bool = False,
+    neuron_detail: bool = False,
+    levels: bool = False,
     provenance: Mapping[str, Any] | None = None,
     on_batch: Callable[[int], None] | None = None,
 ) -> Report:
@@ -42,13 +46,21 @@ def analyze(
 
     Args:
         model: Any torch model whose leading axis holds samples, or samples x steps.
-        batches: Tensors ``(B, ...)``, or (tensor, labels) for the accuracy as well.
+        batches: Tensors ``(B, ...)`` or dictionaries of arguments, or (either, labels) for the
+            accuracy as well.
         steps: Simulation steps T; taken from ``model.steps`` if the model has it.
         convention: How operations are booked, by name or as a record.
         technology: Price list, by name, as a record, or the path of a TOML file.
         roles: Patterns of module paths -> role, before what the model itself declares.
-        neurons: Spiking neuron classes or module paths besides the known ones.
+        neurons: Spiking neuron classes or module paths, besides those of known frameworks and
+            those that behave like one.
+        time_layout: Where data flow can't tell: whether inputs and rows hold samples, then
+            steps (``BT``), the other way round (``TB``), or the model runs once per step
+            (``loop``).
+        forward: Called with the inputs instead of the model, to loop over steps, say.
         per_sample: Whether to keep the exact counts of every sample.
+        neuron_detail: Whether to count single neurons: channels, dead and saturated ones.
+        levels: Whether to count how often each value of an operand occurs.
         provenance: Anything the report should say about how the run was made.
         on_batch: Called after each batch with its number of samples.
 
@@ -62,20 +74,22 @@ def analyze(
         >>> int(report.sites.synops[0])  # 2 inputs are not zero, each meets 4 weights
         8
     """
-    from analysis.counting.run import count
+    from analysis.counting.run import Options, count
 
     if isinstance(convention, str):
         convention = conventions.convention(convention)
     if isinstance(technology, str):
         technology = technologies.technology(technology)
-    run = count(
-        model,
-        batches,
+    options = Options(
         steps=steps,
-        roles=roles,
+        roles=roles or {},
         neurons=neurons,
+        time_layout=time_layout,
+        forward=forward,
         per_sample=per_sample,
-        provenance=provenance,
+        neuron_detail=neuron_detail,
+        levels=levels,
+        provenance=provenance or {},
         on_batch=on_batch,
     )
-    return Report(run, convention, technology)
+    return Report(count(model, batches, options), convention, technology)

@@ -57,6 +57,14 @@ class SiteRecord:
         synops: Pairs (non-zero input element, weight element) that meet inside the output.
         nonzeros, elements: Of the input.
         synops_by_step: The synops of each step; None for a site that mixes all steps.
+        other_operand: What the second input is, where both are activations: then synops are
+            pairs of non-zeros if both or neither are spikes, else counted from the spikes' side.
+        one_sided_synops: The non-zeros of the first input times their fan-out, where synops are
+            pairs.
+        weights, zero_weights: Weight elements, and how many of them are exactly zero; synops
+            with those are counted like any other.
+        levels: How often each value of the operand occurs, if that was asked for.
+        layout_guessed: Whether samples and steps were told apart by a guess.
     """
 
     key: SiteKey
@@ -75,11 +83,36 @@ class SiteRecord:
     nonzeros: int
     elements: int
     synops_by_step: tuple[int, ...] | None
+    other_operand: OperandKind | None = None
+    one_sided_synops: int | None = None
+    weights: int = 0
+    zero_weights: int = 0
+    levels: Mapping[str, int] | None = None
+    layout_guessed: bool = False
 
     @property
     def in_rate(self) -> float:
         """Non-zero share of the input."""
         return self.nonzeros / self.elements if self.elements else 0.0
+
+
+RATE_BINS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronDetail:
+    """The single neurons of a layer.
+
+    Attributes:
+        channels: Spikes of each channel.
+        dead, saturated: Neurons that never fired, and that fired at every step of every sample.
+        histogram: Neurons by their firing rate, in ten equal bins from 0 to 1.
+    """
+
+    channels: tuple[int, ...]
+    dead: int
+    saturated: int
+    histogram: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +123,16 @@ class NeuronRecord:
         site, call: Path of its module, and the how-manieth call of it in the forward pass.
         neurons: Neurons in the layer.
         spikes_by_step: Spikes at each step, summed over samples and neurons.
+        found_by: Whether its class or name was known, or its behaviour gave it away.
+        detail: Of the single neurons, if that was asked for.
     """
 
     site: str
     call: int
     neurons: int
     spikes_by_step: tuple[int, ...]
+    found_by: Literal["known", "behaviour"] = "known"
+    detail: NeuronDetail | None = None
 
     @property
     def spikes(self) -> int:

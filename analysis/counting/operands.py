@@ -6,7 +6,7 @@ is v - v*v == 0 for every element, which holds for 0 and 1 only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import torch
@@ -20,6 +20,7 @@ _CHUNK = 1 << 19  # elements per pass, so that the scratch buffer stays in the c
 _MOST_LEVELS = 33  # -16 ... 16 times a unit
 
 Levels = frozenset[float] | None  # the distinct values of a tensor; None: too many to tell
+Histogram = dict[float, int]  # how often each value occurs
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,12 @@ class Reading:
         levels: Its distinct values, None where there are more than 33.
         nonzeros: Non-zero elements per row and position, summed over channels: ``(N, *S)``
             float64, exact.
+        histogram: How often each value occurs, if that was asked for and there are few.
     """
 
     levels: Levels
     nonzeros: Tensor
+    histogram: Histogram | None = None
 
 
 def widen(known: Levels, new: Levels) -> Levels:
@@ -88,15 +91,19 @@ class OperandReader:
     """Reads operands, each storage once while it does not change.
 
     A neuron layer's output is often read again as the operand of the convolution behind it.
+
+    Args:
+        histograms: Whether to count how often each value occurs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, histograms: bool = False) -> None:
+        self._histograms = histograms
         self._known: dict[tuple[object, ...], tuple[StorageWeakRef, Reading]] = {}
 
     def read(self, operand: Tensor) -> Reading:
         """The values and non-zeros of an operand ``(N, C, *S)``."""
         if operand.is_inference():  # no version counter: can't tell whether it changed
-            return _read(operand)
+            return self._read(operand)
         storage = operand.untyped_storage()
         key = (
             storage._cdata,
@@ -108,8 +115,15 @@ class OperandReader:
         )
         if key not in self._known:
             # The weak reference keeps the address from being used again.
-            self._known[key] = (StorageWeakRef(storage), _read(operand))
+            self._known[key] = (StorageWeakRef(storage), self._read(operand))
         return self._known[key][1]
+
+    def _read(self, operand: Tensor) -> Reading:
+        reading = _read(operand)
+        if not self._histograms or reading.levels is None:
+            return reading
+        counts = {level: int((operand == level).sum()) for level in sorted(reading.levels)}
+        return replace(reading, histogram=counts)
 
     def forget(self) -> None:
         """Drops everything known; to be called after each forward pass."""
@@ -119,7 +133,7 @@ class OperandReader:
 def _read(operand: Tensor) -> Reading:
     if not operand.numel():
         return Reading(frozenset(), operand.double().sum(1))
-    levels = _peek(operand)
+    levels = peek(operand)
     if levels is not None and levels <= {0.0, 1.0}:
         binary = _read_spikes(operand)
         if binary is not None:
@@ -127,7 +141,8 @@ def _read(operand: Tensor) -> Reading:
     return Reading(_all_levels(operand, levels), _count_nonzeros(operand))
 
 
-def _peek(operand: Tensor) -> Levels:
+def peek(operand: Tensor) -> Levels:
+    """The distinct values of the first few thousand elements."""
     rows = -(-_PEEK // operand[0].numel())
     return _distinct(operand[:rows].flatten()[:_PEEK])
 
