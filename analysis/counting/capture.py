@@ -106,11 +106,10 @@ class Capture(TorchDispatchMode):
         if rule is not None:
             for product in rule(self._flow, result, *args, **kwargs):
                 self._count(product)
-        inside_neuron = self._neurons.is_neuron(self.scopes.current.module)
-        if rule is None and not inside_neuron and not moves_only(func):
-            self._note_work(func, args, result)
-        if not inside_neuron:
+        if not self._neurons.is_neuron(self.scopes.current.module):
             self._flow.follow(func, args, result)
+            if rule is None and not moves_only(func):
+                self._note_work(func, args, result)
         return result
 
     def _count(self, product: Product) -> None:

@@ -39,11 +39,12 @@ class Batch:
         start = int(inputs.storage_offset())
         is_clip = self._is_clip(inputs)
         order = (1, 0) if self.layout == "TB" and is_clip else (0, 1)
-        found = [
-            Axis(inputs.stride(dim), size, start) if inputs.stride(dim) else None
-            for dim, size in zip(order, (self.samples, self.steps)[: 1 + is_clip], strict=False)
-        ]
-        return Axes(*found)
+
+        def axis(dim: int, size: int) -> Axis | None:
+            return Axis(inputs.stride(dim), size, start) if inputs.stride(dim) else None
+
+        step = axis(order[1], self.steps) if is_clip else None
+        return Axes(axis(order[0], self.samples), step)
 
     def _is_clip(self, inputs: Tensor) -> bool:
         """Whether inputs hold an axis of steps; the channels of a picture are not taken for it."""
