@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -56,7 +55,6 @@ class Capture(TorchDispatchMode):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.scopes = Scopes(model, self._leave)
-        self.uncounted: Counter[str] = Counter()
         self._neurons = neurons
         self._may_be_static = may_be_static
         self._neuron_detail = neuron_detail
@@ -153,7 +151,7 @@ class Capture(TorchDispatchMode):
         if found is None:
             weighs = any(x.dim() > 1 and self._flow.is_weight(x) for x in tensors_in(args))
             if weighs or func.overloadpacket in flop_registry:
-                self.uncounted[str(func)] += 1
+                self._log.uncounted[str(func)] += 1
             return
         work, tensor = found
         axes = self._flow.of(tensor).axes

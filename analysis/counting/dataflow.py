@@ -103,10 +103,12 @@ class DataFlow:
         inputs = [x for x in tensors_in(args) if self.knows(x)]
         if not inputs:
             return
+        packet = func.overloadpacket
         origins: set[Any] = {self.of(x).origin for x in inputs}
+        if packet in _CONTRACT and len(inputs) < len(tensors_in(args)):
+            origins.add("current")  # weights met something unknown, such as a first state of zeros
         if origins != {"weight"}:
             origins.discard("weight")  # a learned scale or offset changes no origin
-        packet = func.overloadpacket
         trace = Trace(_combine(packet, WORK.get(packet), origins))
         if packet is aten.constant_pad_nd and (len(args) < 3 or args[2] == 0):
             trace = replace(trace, padding=tuple(args[1]))

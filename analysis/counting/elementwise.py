@@ -18,6 +18,7 @@ MOVES = {
     aten.index_select, aten.gather, aten.roll, aten.flip, aten.constant_pad_nd, aten.fill_,
     aten.reflection_pad1d, aten.reflection_pad2d, aten.reflection_pad3d, aten.replication_pad1d,
     aten.replication_pad2d, aten.replication_pad3d, aten._unsafe_view, aten.embedding,
+    aten.unsafe_split, aten.unsafe_chunk, aten.split_with_sizes,
     aten.empty_like, aten.zeros_like, aten.ones_like, aten.full_like, aten.detach_,
     aten.empty, aten.zeros, aten.full, aten.new_zeros, aten.new_empty, aten.zero_,
     aten.contiguous, aten.lift_fresh, aten.arange, aten.scalar_tensor, aten.resize_,

@@ -41,6 +41,7 @@ class Ledger:
         self.sites: dict[SiteKey, SiteTally] = {}
         self.neurons: dict[tuple[str, int], NeuronTally] = {}
         self.work: Counter[tuple[str, Work]] = Counter()
+        self.uncounted: Counter[str] = Counter()
         self.moments = MomentSums()
         self._keep = keep_samples
 
@@ -54,6 +55,7 @@ class Ledger:
         for work in log.work:
             repeats = batch.steps if work.serves_all and not looped else 1
             self.work[work.site, work.work] += work.elements * repeats
+        self.uncounted.update(log.uncounted)
         self.moments.add(batch.samples, self._series())
 
     def merge(self, other: Ledger) -> None:
@@ -69,6 +71,7 @@ class Ledger:
             else:
                 self.neurons[place] = neuron
         self.work.update(other.work)
+        self.uncounted.update(other.uncounted)
         self.moments.merge(other.moments)
 
     def drop_neurons(self, sites: Iterable[str]) -> None:

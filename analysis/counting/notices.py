@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import isnan
 
 from torch import nn
 
@@ -63,6 +64,11 @@ def warnings_of(run: Run, probe: float) -> tuple[str, ...]:
             f"the first sample alone has {100 * probe:.0f} % other synops than in its batch: "
             "counts per sample and step, and what runs once for all steps, may be wrong; say "
             "time_layout=..."
+        )
+    if isnan(probe):
+        found.append(
+            "the model can't run a single sample, so it was not checked that counts per sample "
+            "belong to the right one"
         )
     if not run.neurons:
         found.append("no spiking neuron layer was found; name them with neurons=...")

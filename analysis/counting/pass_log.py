@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -75,8 +76,14 @@ class WorkLog:
 
 @dataclass
 class PassLog:
-    """Everything of one forward pass, in the order it happened."""
+    """Everything of one forward pass, in the order it happened.
+
+    Attributes:
+        sites, spikes, work: What was counted.
+        uncounted: Operations on weights that no rule covers, with the times each ran.
+    """
 
     sites: list[SiteLog] = field(default_factory=list)
     spikes: list[SpikeLog] = field(default_factory=list)
     work: list[WorkLog] = field(default_factory=list)
+    uncounted: Counter[str] = field(default_factory=Counter)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -45,6 +46,16 @@ class Batch:
 
         step = axis(order[1], self.steps) if is_clip else None
         return Axes(axis(order[0], self.samples), step)
+
+    def first(self, inputs: Any) -> Any:
+        """The first sample of the inputs, or of every tensor in a dictionary that holds samples."""
+        if isinstance(inputs, Mapping):
+            return {name: self.first(value) for name, value in inputs.items()}
+        if not isinstance(inputs, Tensor) or not inputs.dim():
+            return inputs
+        if self.layout == "TB" and self._is_clip(inputs):
+            return inputs[:, :1]
+        return inputs[:1] if len(inputs) == self.samples else inputs
 
     def _is_clip(self, inputs: Tensor) -> bool:
         """Whether inputs hold an axis of steps; the channels of a picture are not taken for it."""

@@ -65,9 +65,9 @@ class Counting:
         """Runs one batch and adds its counts; the number of its samples."""
         inputs, labels = _split(batch, self._model)
         shape = Batch.of(_first_tensor(inputs), self.steps, self._options.time_layout)
-        if self.probed is None and shape.samples > 1:
-            self.probed = self._probe(inputs, shape)
         log, outputs = self._pass(inputs, shape)
+        if self.probed is None and shape.samples > 1:
+            self.probed = self._probe(inputs, shape, log)
         self.ledger.add(log, shape, looped=self._looped(log, shape))
         if labels is None or self.correct is None:
             self.correct = None
@@ -87,22 +87,24 @@ class Counting:
             return self._options.time_layout == "loop"
         return self.neurons.looped or is_looped(log, shape)
 
-    def _probe(self, inputs: Any, shape: Batch) -> float:
+    def _probe(self, inputs: Any, shape: Batch, log: PassLog) -> float:
         """How far the first sample's synops in its batch are from those it has alone.
 
         A wrong idea of where samples and steps lie shows here; a few spikes may flip in float32.
+        NaN for a model that can't run a single sample.
         """
-        if isinstance(inputs, Mapping) or self._options.time_layout == "TB":
-            return 0.0
-        found = []
-        for part in (inputs, inputs[:1]):
-            one = replace(shape, samples=len(part))
-            ledger = Ledger(keep_samples=True)
-            log, _ = self._pass(part, one)
-            ledger.add(log, one, looped=self._looped(log, one))
-            found.append(sum(sum(t.samples().counts[0]) for t in ledger.sites.values()))
-        in_batch, alone = found
+        one = replace(shape, samples=1)
+        try:
+            log_of_one, _ = self._pass(shape.first(inputs), one)
+        except (RuntimeError, ValueError, IndexError):
+            return float("nan")
+        in_batch, alone = self._first_synops(log, shape), self._first_synops(log_of_one, one)
         return abs(in_batch - alone) / max(alone, 1)
+
+    def _first_synops(self, log: PassLog, shape: Batch) -> int:
+        ledger = Ledger(keep_samples=True)
+        ledger.add(log, shape, looped=self._looped(log, shape))
+        return sum(sum(tally.samples().counts[0]) for tally in ledger.sites.values())
 
     def result(self) -> Run:
         """Everything counted."""
@@ -130,7 +132,7 @@ class Counting:
             moments=ledger.moments.moments(ledger.columns()),
             correct=self.correct,
             never_ran=never_ran(self._model, sites),
-            uncounted=dict(self.capture.uncounted),
+            uncounted=dict(ledger.uncounted),
             provenance=dict(self._options.provenance),
             per_sample=_samples(ledger) if self._options.per_sample else (),
         )
