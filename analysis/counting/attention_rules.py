@@ -25,7 +25,8 @@ def attention(
 ) -> list[Product]:
     """``softmax(query @ key^T) @ value``: queries ``(N, H, L, E)``, the others with S."""
     rows, heads, length, _ = query.shape
-    keys, values = (x.repeat_interleave(heads // x.shape[1], 1) for x in (key, value))
+    groups = heads // key.shape[1]
+    keys, values = (x.repeat_interleave(groups, 1) if groups > 1 else x for x in (key, value))
     allowed = everywhere(rows, heads, length, key.shape[2], query.device)
     if causal:
         allowed = allowed.tril()

@@ -88,8 +88,10 @@ class DataFlow:
         return None
 
     def derive(self, result: Tensor, origin: Origin, source: Tensor | None) -> None:
-        """Marks a tensor of a given origin, laid out as a source of the same shape is."""
-        axes = self._axes(None, (), [source], result) if source is not None else Axes()
+        """Marks a tensor of a given origin, laid out as before or else as a source is."""
+        axes = self.of(result).axes
+        if not self.knows(result) and source is not None:
+            axes = self._axes(None, (), [source], result)
         self.mark(result, Trace(origin, axes=axes))
 
     def follow(self, func: Any, args: tuple[Any, ...], result: Any) -> None:

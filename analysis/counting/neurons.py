@@ -6,50 +6,94 @@ Nothing is imported: a framework that is not loaded can't have neurons in the mo
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
-from analysis.counting.operands import OperandReader, peek
+from analysis.counting.operands import Levels, OperandReader, peek
 from analysis.counting.scopes import Scope
 
 _BINARY = frozenset({0.0, 1.0})
+_STATE = {"_buffers", "_memories"}  # dictionaries of state in torch and SpikingJelly
+_ABSENT = object()
 
 
 @dataclass(frozen=True)
 class Framework:
-    """How a framework's neurons are known and made fresh.
+    """How a framework's neurons are known, run and made to forget.
 
     Attributes:
-        home, name: Module and base class of its neurons.
+        neurons: Dotted names of its neuron classes.
+        integrators: Those among them that give out voltages, not spikes.
+        stateful: Further classes that remember something between calls.
+        reset: Method that makes any of these forget; None where state is passed around.
+        time_first: Whether sequences are ``(T, B, ...)``, not ``(B, T, ...)``.
         looped: Whether a neuron is called once per step.
-        reset: Method that makes a neuron forget, called before every forward pass; None where
-            neurons keep no state between passes.
     """
 
-    home: str
-    name: str
-    looped: Callable[[nn.Module], bool]
+    neurons: tuple[str, ...]
+    integrators: tuple[str, ...] = ()
+    stateful: tuple[str, ...] = ()
     reset: str | None = None
+    time_first: bool = False
+    looped: Callable[[nn.Module], bool] = lambda neuron: False
 
 
+def _in(home: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{home}.{name}" for name in names)
+
+
+# The order counts: a module belongs to the first framework whose neuron it is.
 FRAMEWORKS = (
-    Framework("gac.neurons", "LIF", lambda neuron: False),
+    Framework(neurons=("gac.neurons.LIF",)),
     Framework(
-        "spikingjelly.activation_based.neuron",
-        "BaseNode",
-        lambda neuron: getattr(neuron, "step_mode", "s") == "s",
+        neurons=_in(
+            "spikingjelly.activation_based.neuron",
+            "BaseNode", "SimpleBaseNode", "ActivationAwareIFNode", "DSRIFNode", "DSRLIFNode",
+            "FlexSN", "GatedLIFNode", "ILCBaseNode", "MaskedPSN", "NoisyBaseNode", "PSN",
+            "SlidingPSN", "STBIFNode",
+        ),
+        integrators=("spikingjelly.activation_based.neuron.LIAFNode",),
+        stateful=("spikingjelly.activation_based.base.MemoryModule",),
         reset="reset",
+        time_first=True,
+        looped=lambda neuron: getattr(neuron, "step_mode", "m") == "s",
     ),
-    Framework("snntorch", "SpikingNeuron", lambda neuron: True, reset="reset_mem"),
-    Framework("norse.torch.module.snn", "SNNCell", lambda neuron: True),
-    Framework("norse.torch.module.snn", "SNNRecurrentCell", lambda neuron: True),
-    Framework("norse.torch.module.snn", "SNN", lambda neuron: False),
-    Framework("norse.torch.module.snn", "SNNRecurrent", lambda neuron: False),
-    Framework("sinabs.layers", "LIF", lambda neuron: False, reset="reset_states"),
-)
+    Framework(
+        neurons=_in("snntorch", "StateLeaky", "AssociativeLeaky", "LeakyParallel"),
+        time_first=True,
+    ),
+    Framework(
+        neurons=("snntorch.SpikingNeuron",),
+        reset="reset_mem",
+        time_first=True,
+        looped=lambda neuron: True,
+    ),
+    Framework(
+        neurons=_in("norse.torch.module.snn", "SNNCell", "SNNRecurrentCell"),
+        integrators=(
+            "norse.torch.module.leaky_integrator.LICell",
+            "norse.torch.module.leaky_integrator_box.LIBoxCell",
+        ),
+        time_first=True,
+        looped=lambda neuron: True,
+    ),
+    Framework(
+        neurons=_in("norse.torch.module.snn", "SNN", "SNNRecurrent"),
+        integrators=("norse.torch.module.leaky_integrator.LI",),
+        time_first=True,
+    ),
+    Framework(
+        neurons=_in("sinabs.layers", "LIF", "ALIF"),
+        integrators=("sinabs.layers.ExpLeak",),
+        stateful=("sinabs.layers.StatefulLayer",),
+        reset="reset_states",
+    ),
+)  # fmt: skip
 
 
 class Neurons:
@@ -72,6 +116,8 @@ class Neurons:
         wanted = list(named)
         classes = tuple(entry for entry in wanted if isinstance(entry, type))
         paths = {entry for entry in wanted if isinstance(entry, str)}
+        self._model = model
+        self._resets = [reset for module in model.modules() if (reset := _reset_of(module))]
         self._frameworks: dict[nn.Module, Framework] = {}
         self._named: set[nn.Module] = set()
         for path, module in model.named_modules():
@@ -80,14 +126,27 @@ class Neurons:
                 self._frameworks[module] = framework
             elif isinstance(module, classes) or path in paths:
                 self._named.add(module)
-        self.refuted: set[str] = set()
         self._by_behaviour = by_behaviour
-        self._behaving: set[str] = set()
+        self._maybe: set[str] = set()
+        self._fired: set[str] = set()
+        self._other: set[str] = set()
 
     @property
     def looped(self) -> bool:
         """Whether the model is known to call its neurons once per step."""
         return any(f.looped(module) for module, f in self._frameworks.items())
+
+    def layout(self, inputs: Tensor, steps: int) -> Literal["BT", "TB"] | None:
+        """How the known frameworks order a clip of inputs; None for anything but a clip.
+
+        Clips are ``(T, B, F)`` or ``(T, B, C, H, W)``, or with T second. The order that is usual
+        in the framework goes first.
+        """
+        if inputs.dim() not in (3, 5) or not self._frameworks:
+            return None
+        time_first = any(f.time_first for f in self._frameworks.values())
+        usual: tuple[Literal["BT", "TB"], ...] = ("TB", "BT") if time_first else ("BT", "TB")
+        return next((order for order in usual if inputs.shape[order.index("T")] == steps), None)
 
     def is_neuron(self, module: nn.Module) -> bool:
         """Whether a module is a neuron layer by its class or by its name."""
@@ -95,47 +154,112 @@ class Neurons:
 
     def source(self, site: str) -> Literal["known", "behaviour"]:
         """How a neuron layer was found."""
-        return "behaviour" if site in self._behaving else "known"
+        return "behaviour" if site in self._maybe else "known"
 
-    def reset(self) -> None:
-        """Makes all neurons of stateful frameworks forget the samples before."""
-        for module, framework in self._frameworks.items():
-            if framework.reset is not None and hasattr(module, framework.reset):
-                getattr(module, framework.reset)()
+    @contextmanager
+    def fresh(self) -> Iterator[None]:
+        """Neurons without a past for one forward pass; what modules remembered comes back after.
+
+        Buffers are copied and whatever else holds tensors is put back, so that a pass leaves no
+        trace in the next one, nor in the state dict.
+        """
+        held = {module: dict(vars(module)) for module in self._model.modules()}
+        for module, attributes in held.items():
+            for name in _STATE & attributes.keys():
+                vars(module)[name] = {k: _copied(v) for k, v in attributes[name].items()}
+        try:
+            for reset in self._resets:
+                reset()
+            yield
+        finally:
+            for module, attributes in held.items():
+                _put_back(module, attributes)
 
     def behaves(
         self, scope: Scope, inputs: list[Tensor], output: Tensor, reader: OperandReader
     ) -> bool:
-        """Whether a module just turned other values into 0 and 1 only, with at least one 1.
+        """Whether a module may be a neuron: it turned other values into 0 and 1 only.
 
-        A module that once gave out something else is no neuron, whatever it did before.
+        `no_neurons` tells in the end which modules were none: those that never gave out a 1,
+        and those that once gave out something else.
         """
-        if not self._by_behaviour or scope.name in self.refuted:
+        if not self._by_behaviour or scope.name in self._other:
             return False
-        binary = _is_binary(output, reader)
-        if scope.name in self._behaving:
-            if not binary:
-                self.refuted.add(scope.name)
-            return binary
-        if not binary or not inputs or not bool(output.any()):
+        levels = _binary_levels(output, reader)
+        if levels is None:
+            self._other.add(scope.name)
             return False
-        if all(_is_binary(x, reader) for x in inputs if x.is_floating_point()):
-            return False
-        self._behaving.add(scope.name)
+        if all(_binary_levels(x, reader) is not None for x in inputs if x.is_floating_point()):
+            return scope.name in self._maybe
+        self._maybe.add(scope.name)
+        if 1.0 in levels:
+            self._fired.add(scope.name)
         return True
+
+    def no_neurons(self) -> set[str]:
+        """Modules that seemed to be neurons and turned out to be none."""
+        return self._maybe - (self._fired - self._other)
 
 
 def _framework_of(module: nn.Module) -> Framework | None:
+    """The framework whose spiking neuron a module is."""
     for framework in FRAMEWORKS:
-        known: Any = getattr(sys.modules.get(framework.home), framework.name, None)
-        if known is not None and isinstance(module, known):
-            return framework
+        if _is_one_of(module, framework.neurons):
+            return None if _is_one_of(module, framework.integrators) else framework
     return None
 
 
-def _is_binary(tensor: Tensor, reader: OperandReader) -> bool:
-    levels = peek(tensor.unsqueeze(1) if tensor.dim() == 1 else tensor) if tensor.numel() else None
-    if levels is None or not levels <= _BINARY:
-        return False
-    levels = reader.read(tensor.unsqueeze(1) if tensor.dim() == 1 else tensor).levels
+def _reset_of(module: nn.Module) -> Callable[[], object] | None:
+    """The method that makes a module of a known framework forget."""
+    for framework in FRAMEWORKS:
+        if framework.reset and _is_one_of(module, framework.neurons + framework.stateful):
+            return getattr(module, framework.reset, None)
+    return None
+
+
+def _is_one_of(module: nn.Module, names: Iterable[str]) -> bool:
+    """Whether a module is of a class with one of these dotted names, if that is loaded at all."""
+    for name in names:
+        home, _, attribute = name.rpartition(".")
+        known: Any = getattr(sys.modules.get(home), attribute, None)
+        if known is not None and isinstance(module, known):
+            return True
+    return False
+
+
+def _copied(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
+
+
+def _put_back(module: nn.Module, attributes: dict[str, Any]) -> None:
+    """Undoes what a pass did to the tensors a module holds, in buffers or as attributes."""
+    now = vars(module)
+    for name in _STATE & attributes.keys():
+        now[name] = attributes[name]
+    for name in now.keys() | attributes.keys():
+        before, after = attributes.get(name, _ABSENT), now.get(name, _ABSENT)
+        if before is after or not (_holds_tensors(before) or _holds_tensors(after)):
+            continue
+        if before is _ABSENT:
+            del now[name]
+        else:
+            now[name] = before
+
+
+def _holds_tensors(value: Any) -> bool:
+    return any(isinstance(leaf, Tensor) for leaf in tree_leaves(value))
+
+
+def _binary_levels(tensor: Tensor, reader: OperandReader) -> Levels:
+    """The values of a tensor that holds 0 and 1 only; None of any other."""
+    if not tensor.numel():
+        return None
+    rows = tensor.unsqueeze(1) if tensor.dim() == 1 else tensor
+    if not _fits(peek(rows)):  # spares most tensors the whole reading
+        return None
+    levels = reader.read(rows).levels
+    return levels if _fits(levels) else None
+
+
+def _fits(levels: Levels) -> bool:
     return levels is not None and levels <= _BINARY

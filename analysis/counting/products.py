@@ -211,7 +211,7 @@ class AttentionValues:
     @property
     def rows(self) -> Tensor:
         """See `Product`."""
-        return self.values
+        return self.inputs[0]
 
     def count(self, reader: OperandReader, padding: Padding) -> Counted:
         """See `Product`; the operand are the probabilities, the other side the values."""

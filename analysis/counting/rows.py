@@ -59,7 +59,7 @@ class Batch:
 
     def _is_clip(self, inputs: Tensor) -> bool:
         """Whether inputs hold an axis of steps; the channels of a picture are not taken for it."""
-        said = self.layout in ("BT", "TB") and inputs.dim() != 4
+        said = self.layout in ("BT", "TB")
         leads = (self.steps, self.samples) if self.layout == "TB" else (self.samples, self.steps)
         likely = inputs.dim() in (3, 5) or said
         return self.steps > 1 and likely and tuple(inputs.shape[:2]) == leads

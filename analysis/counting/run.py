@@ -64,7 +64,7 @@ class Counting:
     def add(self, batch: Any) -> int:
         """Runs one batch and adds its counts; the number of its samples."""
         inputs, labels = _split(batch, self._model)
-        shape = Batch.of(_first_tensor(inputs), self.steps, self._options.time_layout)
+        shape = self._shape(_first_tensor(inputs))
         log, outputs = self._pass(inputs, shape)
         if self.probed is None and shape.samples > 1:
             self.probed = self._probe(inputs, shape, log)
@@ -75,16 +75,22 @@ class Counting:
             self.correct += _correct(outputs, labels, self.steps)
         return shape.samples
 
+    def _shape(self, inputs: Tensor) -> Batch:
+        layout = self._options.time_layout
+        if layout in (None, "loop"):  # the axes of a clip are another matter than a loop over it
+            layout = self.neurons.layout(inputs, self.steps) or layout
+        return Batch.of(inputs, self.steps, layout)
+
     def _pass(self, inputs: Any, shape: Batch) -> tuple[PassLog, Any]:
-        self.neurons.reset()
         run: Callable[..., Any] = self._options.forward or self._model
-        with self.capture.watch(_first_tensor(inputs), shape) as log:
+        with self.neurons.fresh(), self.capture.watch(_first_tensor(inputs), shape) as log:
             outputs = run(**inputs) if isinstance(inputs, Mapping) else run(inputs)
         return log, outputs
 
     def _looped(self, log: PassLog, shape: Batch) -> bool:
-        if self._options.time_layout is not None:
-            return self._options.time_layout == "loop"
+        said = self._options.time_layout
+        if said is not None:
+            return said == "loop" or self.neurons.looped
         return self.neurons.looped or is_looped(log, shape)
 
     def _probe(self, inputs: Any, shape: Batch, log: PassLog) -> float:
@@ -111,7 +117,7 @@ class Counting:
         ledger, samples = self.ledger, self.ledger.moments.samples
         if not samples:
             raise InputError("there is nothing to analyse: no batch had a sample in it")
-        ledger.drop_neurons(self.neurons.refuted)
+        ledger.drop_neurons(self.neurons.no_neurons())
         sites = tuple(
             self.roles.assign(tally.record(), self.capture.scopes.aliases)
             for tally in ledger.sites.values()

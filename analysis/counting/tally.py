@@ -18,7 +18,6 @@ from analysis.records import (
     Moments,
     NeuronDetail,
     NeuronRecord,
-    OperandKind,
     Origin,
     SampleCount,
     SiteKey,
@@ -64,6 +63,13 @@ class Series:
         self.kept += other.kept
 
 
+def _joined(known: Origin, levels: Levels, new: Origin, new_levels: Levels) -> Origin:
+    """One origin from two: zeros alone do not say where they come from."""
+    if kind_of(levels) == "silent" or known == new:
+        return new
+    return known if kind_of(new_levels) == "silent" else "current"
+
+
 @dataclass
 class SiteTally:
     """What one weight operation has done so far, as if it had run at every step.
@@ -82,7 +88,6 @@ class SiteTally:
     elements: list[int]
     series: dict[Quantity, Series] = field(default_factory=dict)
     histogram: Counter[float] = field(default_factory=Counter)
-    kinds: set[OperandKind] = field(default_factory=set)
     static: bool = True
     guessed: bool = False
     executed_steps: int = 0
@@ -92,16 +97,13 @@ class SiteTally:
 
     def see(self, levels: list[Levels], origins: list[Origin]) -> None:
         """Takes in what one execution says of the operands; kinds only ever widen."""
-        self.kinds.add(kind_of(levels[0]))
-        self.levels = [widen(a, b) for a, b in zip(self.levels, levels, strict=True)]
-        self.origins = [
-            a if a == b else "current" for a, b in zip(self.origins, origins, strict=True)
-        ]
+        for side, (known, new) in enumerate(zip(self.levels, levels, strict=True)):
+            self.origins[side] = _joined(self.origins[side], known, origins[side], new)
+            self.levels[side] = widen(known, new)
 
     def merge(self, other: SiteTally) -> None:
         """Takes in what another process counted at the same site."""
         self.see(other.levels, other.origins)
-        self.kinds |= other.kinds
         self.elements = [a + b for a, b in zip(self.elements, other.elements, strict=True)]
         for quantity, series in other.series.items():
             self.series[quantity].merge(series)
