@@ -19,6 +19,7 @@ from gac.errors import InputError
 from gac.metadata import Metadata
 from gac.msresnet import MSResNet
 from gac.official import find_layout, load_state, without_prefix
+from gac.plain import from_plain, to_plain
 from gac.state import assemble, check_names, check_tensors, precision_notes, skeleton
 
 FORMAT = "gac-energy checkpoint"
@@ -55,9 +56,9 @@ def save_checkpoint(path: Path | str, model: MSResNet, metadata: Metadata) -> No
     content = {
         "format": FORMAT,
         "schema": SCHEMA,
-        "config": model.config.to_dict(),
+        "config": to_plain(model.config),
         "state": {name: tensor.cpu() for name, tensor in model.state_dict().items()},
-        "metadata": metadata.to_dict(),
+        "metadata": to_plain(metadata),
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -93,7 +94,7 @@ def _own(content: Mapping[str, Any], steps: int | None) -> Checkpoint:
     wrong = [name for name in _PARTS if not isinstance(content.get(name), dict)]
     if wrong:
         raise InputError(f"parts missing or of a wrong type: {', '.join(wrong)}")
-    config = MSResNetConfig.from_dict(content["config"])
+    config = from_plain(MSResNetConfig, content["config"])
     if steps is not None and steps != config.steps:
         raise InputError(f"the network has {config.steps} steps, asked for {steps}")
     state = check_tensors(content["state"])
@@ -101,7 +102,7 @@ def _own(content: Mapping[str, Any], steps: int | None) -> Checkpoint:
         raise InputError(f"{sum(config.blocks)} blocks claimed, {len(state)} tensors there")
     model = skeleton(config)
     check_names(state, model.state_dict())
-    metadata = Metadata.from_dict(content["metadata"])
+    metadata = from_plain(Metadata, content["metadata"])
     metadata = replace(metadata, notes=(*metadata.notes, *precision_notes(state)))
     return Checkpoint(model=assemble(model, state), config=config, metadata=metadata)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from gac.errors import InputError
@@ -117,27 +117,3 @@ class MSResNetConfig:
             f"has steps // {self.gate_reduction} hidden units), got {self.steps}; "
             "use encoder='direct' or more steps",
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings and lists, ready for a checkpoint or JSON."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> MSResNetConfig:
-        """The inverse of `to_dict`.
-
-        Raises:
-            InputError: If a field is missing, unknown, of a wrong type or out of its domain.
-        """
-        known = {field.name for field in fields(cls)}
-        unknown, missing = set(values) - known, known - set(values)
-        _check(not unknown, f"unknown model settings: {', '.join(sorted(unknown))}")
-        _check(not missing, f"missing model settings: {', '.join(sorted(missing))}")
-        try:
-            tuples = {name: tuple(values[name]) for name in ("widths", "blocks", "strides")}
-            return cls(**{**values, **tuples, "neuron": NeuronConfig(**values["neuron"])})
-        except TypeError as error:
-            raise InputError(f"model settings of a wrong type: {error}") from error

@@ -50,15 +50,15 @@ def _digits(split: Split, how: Preprocessing, root: Path | None, seed: int) -> S
 
 
 def _cifar10(split: Split, how: Preprocessing, root: Path | None, seed: int) -> Samples:
-    from gac.cifar import CIFAR10, cifar
+    from gac.cifar import cifar
 
-    return cifar(CIFAR10, split, how, _needed("cifar10", root))
+    return cifar("cifar10", split, how, _needed("cifar10", root))
 
 
 def _cifar100(split: Split, how: Preprocessing, root: Path | None, seed: int) -> Samples:
-    from gac.cifar import CIFAR100, cifar
+    from gac.cifar import cifar
 
-    return cifar(CIFAR100, split, how, _needed("cifar100", root))
+    return cifar("cifar100", split, how, _needed("cifar100", root))
 
 
 def _imagenet(split: Split, how: Preprocessing, root: Path | None, seed: int) -> Samples:

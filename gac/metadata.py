@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
-from types import UnionType
-from typing import Any, TypeVar, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Any
 
 from gac.errors import InputError
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,46 +101,3 @@ class Metadata:
     provenance: Provenance | None = None
     metrics: dict[str, float]
     notes: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, strings, lists and dictionaries."""
-        plain: dict[str, Any] = _listed(asdict(self))
-        return plain
-
-    @classmethod
-    def from_dict(cls, values: Any) -> Metadata:
-        """The inverse of `to_dict`.
-
-        Raises:
-            InputError: If a field is missing, unknown or of a wrong type.
-        """
-        return _record(cls, values)
-
-
-def _listed(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _listed(entry) for name, entry in value.items()}
-    return list(value) if isinstance(value, tuple) else value
-
-
-def _record(cls: type[T], values: Any) -> T:
-    """A frozen record from plain values, every field there and of its declared type."""
-    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
-    if not isinstance(values, dict) or set(values) != set(known):
-        got = ", ".join(map(str, values)) if isinstance(values, dict) else type(values).__name__
-        raise InputError(f"{cls.__name__} needs the fields {', '.join(known)}; got {got}")
-    hints = get_type_hints(cls)
-    return cls(**{name: _field(name, hints[name], value) for name, value in values.items()})
-
-
-def _field(name: str, hint: Any, value: Any) -> Any:
-    options = hint.__args__ if isinstance(hint, UnionType) else (hint,)
-    for option in options:
-        plain = get_origin(option) or option
-        if hasattr(plain, "__dataclass_fields__") and isinstance(value, dict):
-            return _record(plain, value)
-        if plain is tuple and isinstance(value, list):
-            return tuple(value)
-        if isinstance(value, plain):
-            return value
-    raise InputError(f"{name} must be {hint}, got {type(value).__name__}")

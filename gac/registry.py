@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from gac.config import CIFAR_NEURON, IMAGENET_NEURON, MSResNetConfig
@@ -66,10 +66,11 @@ def architecture(name: str, **changes: Any) -> MSResNetConfig:
     if name not in ARCHITECTURES:
         raise InputError(f"unknown model {name!r}; known: {', '.join(ARCHITECTURES)}")
     known = ARCHITECTURES[name]
-    unknown = sorted(set(changes) - set(known.to_dict()))
+    settings = [field.name for field in fields(known)]
+    unknown = sorted(set(changes) - set(settings))
     if unknown:
         raise InputError(
-            f"unknown model settings: {', '.join(unknown)}; known: {', '.join(known.to_dict())}"
+            f"unknown model settings: {', '.join(unknown)}; known: {', '.join(settings)}"
         )
     return replace(known, **changes)
 

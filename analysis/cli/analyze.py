@@ -31,7 +31,9 @@ Data = Annotated[
 ]
 DataRoot = Annotated[
     Path | None,
-    typer.Option(help="Folder that holds the data set's own folder."),
+    typer.Option(
+        help="Folder that holds the data set's own folder; CIFAR's files are pickles: trust them."
+    ),
 ]
 Samples = Annotated[
     int | None,

@@ -71,7 +71,10 @@ def train(
     data: Annotated[str, typer.Option(help=f"What to train on: {', '.join(RECIPES)}.")] = "digits",
     data_root: Annotated[
         Path | None,
-        typer.Option(help="Folder that holds the data set's own folder; not for digits."),
+        typer.Option(
+            help="Folder that holds the data set's own folder; not for digits. CIFAR's "
+            "files are pickles: trust them."
+        ),
     ] = None,
     model: Annotated[
         str | None, _help(f"Architecture: {', '.join(ARCHITECTURES)}", "model")

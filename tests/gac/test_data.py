@@ -1,10 +1,9 @@
 """Every data set read from its real format, prepared as the recipe says, or refused."""
 
-import os
 import pickle
+import struct
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,15 +18,35 @@ from gac.pictures import prepare
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
-def _write_cifar(path, labels_key, labels, protocol):
-    """A batch file as the original ones: row-major planes of red, green, blue."""
+def _python2_pickle(pixels, labels_key, labels):
+    """A batch as the published files have it: written by Python 2, whose text is bytes."""
+
+    def text(value):
+        return b"U" + bytes([len(value)]) + value.encode()
+
+    rows = struct.pack("<H", len(pixels))
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tU\x01btR"
+        + (b"(K\x01(M" + rows + b"M\x00\x0ct")
+        + b"cnumpy\ndtype\n(U\x02u1K\x00K\x01tR(K\x03U\x01|NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xff"
+        + (b"K\x00tb\x89T" + struct.pack("<i", pixels.size) + pixels.tobytes() + b"tb")
+    )
+    numbers = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
+    return b"\x80\x02}(" + text("data") + array + text(labels_key) + numbers + b"u."
+
+
+def _python3_pickle(pixels, labels_key, labels):
+    return pickle.dumps({"data": pixels, labels_key: labels, "batch_label": "one of many"})
+
+
+def _write_cifar(path, labels_key, labels, pickled=_python2_pickle):
+    """A batch file: row-major planes of red, green, blue."""
     rows = np.arange(len(labels) * 3072, dtype=np.uint32).reshape(len(labels), 3072) % 251
-    content = {"data": rows.astype(np.uint8), labels_key: labels, "batch_label": "one of many"}
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(pickle.dumps(content, protocol=protocol))
+    path.write_bytes(pickled(rows.astype(np.uint8), labels_key, labels))
 
 
-@pytest.fixture(params=[2, 5])
+@pytest.fixture(params=[_python2_pickle, _python3_pickle])
 def cifar10(tmp_path, request):
     folder = tmp_path / "cifar-10-batches-py"
     for k in range(1, 6):
@@ -87,7 +106,7 @@ class TestDigits:
 
 
 class TestCifar:
-    """The original pickles, read as data."""
+    """The published format, any pictures in it."""
 
     def test_all_batches_are_read_in_order(self, cifar10):
         how = Preprocessing(image_size=32, **PLAIN)
@@ -104,7 +123,7 @@ class TestCifar:
         assert float(image[1, 2, 5]) == pytest.approx((byte / 255 - 0.5) / 0.5)
 
     def test_cifar100_uses_the_fine_labels(self, tmp_path):
-        _write_cifar(tmp_path / "cifar-100-python" / "test", "fine_labels", [99, 3], 2)
+        _write_cifar(tmp_path / "cifar-100-python" / "test", "fine_labels", [99, 3])
         test = load_data(
             "cifar100", preprocessing=usual_preprocessing("cifar100", 32), root=tmp_path
         )
@@ -125,19 +144,20 @@ class TestCifar:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (b"", "is not a cifar10 file: EOFError"),
-            (b"not a pickle", "is not a cifar10 file"),
-            (pickle.dumps([1, 2]), "is not a cifar10 file"),
+            (b"", r"cannot read test_batch in .*cifar-10-batches-py: EOFError"),
+            (b"not a pickle", "cifar10 is damaged: cannot read test_batch"),
+            (_python2_pickle(np.zeros((9, 3072), np.uint8), "labels", [])[:-900], "is damaged"),
+            (pickle.dumps([1, 2]), "is damaged"),
+            (pickle.dumps({"data": np.zeros((1, 3072), np.uint8)}), "KeyError"),
+            (pickle.dumps({"data": np.zeros((1, 30), np.uint8), "labels": [1]}), "ValueError"),
             (pickle.dumps({"data": np.zeros((2, 3072), np.uint8), "labels": [1]}), "N x 3072"),
             (pickle.dumps({"data": np.zeros((1, 3072)), "labels": [1]}), "got float64"),
-            (pickle.dumps({"data": np.zeros((1, 30), np.uint8), "labels": [1]}), r"\(1, 30\)"),
             (pickle.dumps({"data": np.zeros((1, 3072), np.uint8), "labels": [10]}), "below 10"),
-            (pickle.dumps({"data": np.zeros((1, 3072), np.uint8)}), "KeyError"),
-            (pickle.dumps(os.getcwd), "asks for posix.getcwd, which no picture needs"),
-            (pickle.dumps(Path("a")), "asks for pathlib"),
+            (pickle.dumps({"data": np.zeros((1, 3072), np.uint8), "labels": ["a"]}), "below 10"),
+            (pickle.dumps({"data": np.zeros((0, 3072), np.uint8), "labels": []}), "below 10"),
         ],
     )
-    def test_a_damaged_or_hostile_file_is_refused_unexecuted(self, cifar10, content, message):
+    def test_a_damaged_file_is_refused_in_one_line(self, cifar10, content, message):
         (cifar10 / "cifar-10-batches-py" / "test_batch").write_bytes(content)
         with pytest.raises(InputError, match=message) as caught:
             load_data("cifar10", preprocessing=usual_preprocessing("cifar10", 32), root=cifar10)

@@ -9,6 +9,7 @@ import gac
 from gac.attention import Gate, SpatialChannelAttention, TemporalAttention
 from gac.config import MSResNetConfig
 from gac.errors import InputError
+from gac.plain import from_plain, to_plain
 from gac.registry import ARCHITECTURES, architecture
 from gac.state import skeleton
 from gac.training import fresh_model
@@ -151,27 +152,27 @@ def test_initial_gains_of_the_imagenet_family():
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_a_configuration_survives_its_dictionary(name):
     config = ARCHITECTURES[name]
-    assert MSResNetConfig.from_dict(config.to_dict()) == config
+    assert from_plain(MSResNetConfig, to_plain(config)) == config
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"steps": 0}, "steps must be at least 1, got 0"),
-        ({"steps": None}, "missing model settings: steps"),
-        ({"colour": 3}, "unknown model settings: colour"),
+        ({"steps": None}, "steps: Field required"),
+        ({"colour": 3}, "colour: Unexpected"),
         ({"widths": [8, 8]}, "one entry per stage"),
-        ({"widths": ["8"]}, "must be at least 1"),
-        ({"widths": 8}, "wrong type"),
-        ({"neuron": {"bias": 1}}, "wrong type"),
-        ({"encoder": "poisson"}, "unknown encoder 'poisson'; known: gac, direct"),
-        ({"norm_gain": "big"}, "norm_gain must be a number"),
+        ({"widths": ["8"]}, "widths: 0: Input should be a valid integer"),
+        ({"widths": 8}, "widths: Input should be a valid array"),
+        ({"neuron": {"bias": 1}}, "neuron: threshold: Field required"),
+        ({"encoder": "poisson"}, "encoder: Input should be 'gac' or 'direct'"),
+        ({"norm_gain": "big"}, "norm_gain: Input should be a valid number"),
     ],
 )
 def test_a_damaged_configuration_is_refused(tiny_config, changes, message):
-    values = {**tiny_config.to_dict(), **changes}
+    values = {**to_plain(tiny_config), **changes}
     with pytest.raises(InputError, match=message):
-        MSResNetConfig.from_dict({name: v for name, v in values.items() if v is not None})
+        from_plain(MSResNetConfig, {name: v for name, v in values.items() if v is not None})
 
 
 @pytest.mark.parametrize(
