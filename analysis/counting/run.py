@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from analysis.counting.capture import Capture
+from analysis.counting.distributed import is_shared, together
 from analysis.counting.ledger import Ledger, is_looped
 from analysis.counting.neurons import Neurons
 from analysis.counting.notices import never_ran, warnings_of
 from analysis.counting.pass_log import PassLog
 from analysis.counting.roles import Roles
 from analysis.counting.rows import Batch, TimeLayout
+from analysis.counting.sampling import Stopping, Until
 from analysis.errors import InputError
-from analysis.records import ElementwiseRecord, Role, Run, SampleCount
+from analysis.records import ElementwiseRecord, Role, Run, SampleCount, Sampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,9 @@ class Options:
     levels: bool = False
     provenance: Mapping[str, Any] = field(default_factory=dict)
     on_batch: Callable[[int], None] | None = None
+    until: Until | None = None
+    sample_index: Sequence[int] | None = None
+    across_processes: bool = True
 
 
 class Counting:
@@ -45,7 +50,7 @@ class Counting:
             raise InputError(
                 "nn.DataParallel runs the model in threads that can't be counted; give its .module"
             )
-        self._model, self._options = model, options
+        self._model, self.options = model, options
         self.steps = _steps(model, options.steps)
         self.neurons = Neurons(model, options.neurons)
         self.roles = Roles(model, options.roles)
@@ -60,13 +65,15 @@ class Counting:
         self.ledger = Ledger(keep_samples=options.per_sample)
         self.correct: int | None = 0
         self.probed: float | None = None
+        self.sampling: Sampling | None = None
+        self.sample_index = options.sample_index
 
     def add(self, batch: Any) -> int:
         """Runs one batch and adds its counts; the number of its samples."""
         inputs, labels = _split(batch, self._model)
         shape = self._shape(_first_tensor(inputs))
         log, outputs = self._pass(inputs, shape)
-        if self.probed is None and shape.samples > 1:
+        if self.probed is None and shape.samples > 1 and self._unsure(log, shape):
             self.probed = self._probe(inputs, shape, log)
         self.ledger.add(log, shape, looped=self._looped(log, shape))
         if labels is None or self.correct is None:
@@ -76,22 +83,27 @@ class Counting:
         return shape.samples
 
     def _shape(self, inputs: Tensor) -> Batch:
-        layout = self._options.time_layout
+        layout = self.options.time_layout
         if layout in (None, "loop"):  # the axes of a clip are another matter than a loop over it
             layout = self.neurons.layout(inputs, self.steps) or layout
         return Batch.of(inputs, self.steps, layout)
 
     def _pass(self, inputs: Any, shape: Batch) -> tuple[PassLog, Any]:
-        run: Callable[..., Any] = self._options.forward or self._model
+        run: Callable[..., Any] = self.options.forward or self._model
         with self.neurons.fresh(), self.capture.watch(_first_tensor(inputs), shape) as log:
             outputs = run(**inputs) if isinstance(inputs, Mapping) else run(inputs)
         return log, outputs
 
     def _looped(self, log: PassLog, shape: Batch) -> bool:
-        said = self._options.time_layout
+        said = self.options.time_layout
         if said is not None:
             return said == "loop" or self.neurons.looped
         return self.neurons.looped or is_looped(log, shape)
+
+    def _unsure(self, log: PassLog, shape: Batch) -> bool:
+        """Whether samples and steps were not told apart by the data flow alone."""
+        guessed = any(entry.rows.guessed for entry in (*log.sites, *log.spikes))
+        return guessed or self.options.time_layout is not None or self._looped(log, shape)
 
     def _probe(self, inputs: Any, shape: Batch, log: PassLog) -> float:
         """How far the first sample's synops in its batch are from those it has alone.
@@ -110,7 +122,7 @@ class Counting:
     def _first_synops(self, log: PassLog, shape: Batch) -> int:
         ledger = Ledger(keep_samples=True)
         ledger.add(log, shape, looped=self._looped(log, shape))
-        return sum(sum(tally.samples().counts[0]) for tally in ledger.sites.values())
+        return sum(sum(tally.samples(shape.samples).counts[0]) for tally in ledger.sites.values())
 
     def result(self) -> Run:
         """Everything counted."""
@@ -139,21 +151,36 @@ class Counting:
             correct=self.correct,
             never_ran=never_ran(self._model, sites),
             uncounted=dict(ledger.uncounted),
-            provenance=dict(self._options.provenance),
-            per_sample=_samples(ledger) if self._options.per_sample else (),
+            provenance=dict(self.options.provenance),
+            per_sample=_samples(ledger, self.sample_index) if self.options.per_sample else (),
+            sampling=self.sampling,
         )
         return replace(run, warnings=warnings_of(run, self.probed or 0.0))
 
 
 def count(model: nn.Module, batches: Iterable[Any], options: Options) -> Run:
-    """Counts everything that a model does on batches of samples."""
+    """Counts everything that a model does on batches of samples, here and in other processes."""
+    if not (options.across_processes and is_shared()):
+        return _counted(model, batches, options).result()
+    if options.until is not None:
+        raise InputError("stopping at an interval (until=...) needs all samples in one process")
+    return together(lambda: _counted(model, batches, options))
+
+
+def _counted(model: nn.Module, batches: Iterable[Any], options: Options) -> Counting:
     counting = Counting(model, options)
+    stopping = Stopping(options.until) if options.until else None
     with undisturbed(model):
         for batch in batches:
             samples = counting.add(batch)
             if options.on_batch is not None:
                 options.on_batch(samples)
-    return counting.result()
+            if stopping is not None and stopping.enough(counting.ledger):
+                break
+    if stopping is not None:
+        stopping.enough(counting.ledger, end=True)
+        counting.sampling = stopping.record()
+    return counting
 
 
 @contextmanager
@@ -221,6 +248,14 @@ def _correct(outputs: Any, labels: Tensor, steps: int) -> int:
     return int((logits.argmax(1).cpu() == labels.cpu()).sum())
 
 
-def _samples(ledger: Ledger) -> tuple[SampleCount, ...]:
-    sites = [tally.samples() for tally in ledger.sites.values()]
-    return (*sites, *(tally.samples() for tally in ledger.neurons.values()))
+def _samples(ledger: Ledger, places: Sequence[int] | None) -> tuple[SampleCount, ...]:
+    """The counts of every sample, in the order they ran or by their places."""
+    n = ledger.moments.samples
+    sites = [tally.samples(n) for tally in ledger.sites.values()]
+    counts = (*sites, *(tally.samples(n) for tally in ledger.neurons.values()))
+    if places is None:
+        return counts
+    if len(set(places[:n])) != n:
+        raise InputError(f"sample_index must name {n} different samples, got {len(set(places))}")
+    order = sorted(range(n), key=lambda row: places[row])
+    return tuple(replace(c, counts=tuple(c.counts[row] for row in order)) for c in counts)
