@@ -39,6 +39,24 @@ class SiteKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerShape:
+    """The sizes of a layer with weights that memory models ask for.
+
+    Attributes:
+        channels_in, channels_out: Of a convolution; input and output features of a product with
+            a matrix. Of all groups together.
+        kernel, stride: Along each axis of a convolution; empty for a product with a matrix.
+        biased: Whether it adds a bias of its own.
+    """
+
+    channels_in: int
+    channels_out: int
+    kernel: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    biased: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class SiteRecord:
     """What happened at one weight operation.
 
@@ -65,6 +83,7 @@ class SiteRecord:
             with those are counted like any other.
         levels: How often each value of the operand occurs, if that was asked for.
         layout_guessed: Whether samples and steps were told apart by a guess.
+        shape: Sizes of the layer; None for two activations and transposed convolutions.
     """
 
     key: SiteKey
@@ -89,6 +108,7 @@ class SiteRecord:
     zero_weights: int = 0
     levels: Mapping[str, int] | None = None
     layout_guessed: bool = False
+    shape: LayerShape | None = None
 
     @property
     def in_rate(self) -> float:

@@ -129,6 +129,7 @@ class Capture(TorchDispatchMode):
                 static=static,
                 weights=self._weights(product),
                 biased_outputs=product.biased_outputs,
+                shape=product.shape,
             )
         )
 

@@ -132,6 +132,7 @@ class Ledger:
                 origins=_origins(log),
                 mixes=log.rows.mixes,
                 weights=log.weights,
+                shape=log.shape,
                 levels=[frozenset()] * sides,
                 elements=[0] * sides,
                 series={quantity: Series(self._keep) for quantity in quantities},

@@ -20,6 +20,7 @@ from analysis.counting.axes import Axes, Axis
 from analysis.counting.dataflow import DataFlow
 from analysis.counting.products import PairProduct, Product, WeightProduct
 from analysis.counting.recurrent_rules import RECURRENT_RULES
+from analysis.records import LayerShape
 
 aten = torch.ops.aten
 
@@ -73,6 +74,13 @@ def convolution(
         axis_fan(*axis, transposed) for axis in zip(sizes, outputs, kernel, *settings, strict=True)
     )
     channels_out = weight.shape[1] * groups if transposed else weight.shape[0]
+    shape = LayerShape(
+        channels_in=values.shape[1],
+        channels_out=channels_out,
+        kernel=tuple(kernel),
+        stride=tuple(settings[0]),
+        biased=bias is not None,
+    )
     return [
         WeightProduct(
             op=f"conv{'_transpose' * transposed}{axes}d",
@@ -83,6 +91,7 @@ def convolution(
             multiplicity=channels_out // groups,
             dense_per_row=prod(sizes if transposed else outputs) * weight.numel(),
             biased_outputs=result.numel() if bias is not None else 0,
+            shape=None if transposed else shape,
         )
     ]
 
@@ -110,8 +119,15 @@ def product(
             multiplicity=outputs,
             dense_per_row=left.numel() // max(1, len(values)) * outputs,
             biased_outputs=biased_outputs,
+            shape=_matrix_shape(right, biased=biased_outputs > 0),
         )
     ]
+
+
+def _matrix_shape(weight: Tensor, *, biased: bool) -> LayerShape:
+    """Of a product with weights ``(..., k, m)``."""
+    inputs, outputs = weight.shape[-2:]
+    return LayerShape(channels_in=inputs, channels_out=outputs, biased=biased)
 
 
 def _rows_first(flow: DataFlow, operand: Tensor) -> Tensor:

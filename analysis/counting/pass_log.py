@@ -10,7 +10,7 @@ from torch import Tensor
 from analysis.counting.operands import Levels
 from analysis.counting.products import Counted
 from analysis.counting.rows import Rows
-from analysis.records import Origin, SiteKey, Work
+from analysis.records import LayerShape, Origin, SiteKey, Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +24,7 @@ class SiteLog:
         static: Whether its input was the same at all steps.
         weights: Its weight elements, and how many of them are exactly zero.
         biased_outputs: Output elements that a bias is added to.
+        shape: Sizes of the layer, if it is one with weights.
     """
 
     key: SiteKey
@@ -34,6 +35,7 @@ class SiteLog:
     static: bool
     weights: tuple[int, int]
     biased_outputs: int
+    shape: LayerShape | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

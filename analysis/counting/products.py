@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from analysis.counting.operands import Histogram, Levels, OperandReader
+from analysis.records import LayerShape
 
 Padding = tuple[int, ...]  # zeros before and after each axis, the last axis first
 
@@ -78,6 +79,10 @@ class Product(Protocol):
     def biased_outputs(self) -> int:
         """Output elements that a bias is added to."""
 
+    @property
+    def shape(self) -> LayerShape | None:
+        """Sizes of the layer; None where both factors are activations."""
+
     def count(self, reader: OperandReader, padding: Padding) -> Counted:
         """Counts it, given the zeros that were put around the input before."""
 
@@ -98,6 +103,7 @@ class WeightProduct:
         multiplicity: Output channels that each input channel feeds.
         dense_per_row: Multiply-accumulates per row, padding included.
         biased_outputs: Output elements that a bias is added to.
+        shape: Sizes of the layer; None for a transposed convolution.
     """
 
     op: str
@@ -108,6 +114,7 @@ class WeightProduct:
     multiplicity: int
     dense_per_row: int
     biased_outputs: int = 0
+    shape: LayerShape | None = None
 
     @property
     def rows(self) -> Tensor:
@@ -154,6 +161,7 @@ class PairProduct:
     allowed: Tensor | None = None
     weight: None = None
     biased_outputs: int = 0
+    shape: None = None
 
     @property
     def rows(self) -> Tensor:
@@ -207,6 +215,7 @@ class AttentionValues:
     allowed: Tensor
     weight: None = None
     biased_outputs: int = 0
+    shape: None = None
 
     @property
     def rows(self) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from analysis.counting.dataflow import DataFlow
 from analysis.counting.products import Product, WeightProduct
+from analysis.records import LayerShape
 
 aten = torch.ops.aten
 
@@ -53,6 +54,7 @@ def _product(op: str, sequence: Tensor, weight: Tensor, *, biased: bool) -> Prod
         multiplicity=weight.shape[0],
         dense_per_row=weight.numel(),
         biased_outputs=len(values) * weight.shape[0] * biased,
+        shape=LayerShape(channels_in=weight.shape[1], channels_out=weight.shape[0], biased=biased),
     )
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from analysis.counting.operands import Levels, kind_of, widen
 from analysis.records import (
     RATE_BINS,
+    LayerShape,
     Moments,
     NeuronDetail,
     NeuronRecord,
@@ -94,6 +95,7 @@ class SiteTally:
     repeats: int = 1
     dense_macs: int = 0
     inside_macs: int = 0
+    shape: LayerShape | None = None
 
     def see(self, levels: list[Levels], origins: list[Origin]) -> None:
         """Takes in what one execution says of the operands; kinds only ever widen."""
@@ -167,6 +169,7 @@ class SiteTally:
             zero_weights=self.weights[1],
             levels={repr(v): n for v, n in sorted(self.histogram.items())} or None,
             layout_guessed=self.guessed,
+            shape=self.shape,
         )
 
     def samples(self) -> SampleCount:
