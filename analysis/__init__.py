@@ -12,6 +12,7 @@ _HOME = {
     "InputError": "analysis.errors",
     "Report": "analysis.reporting.report",
     "Technology": "analysis.energy.technology",
+    "Until": "analysis.counting.sampling",
     "analyze": "analysis.pipeline",
     "convention": "analysis.energy.conventions",
     "read_report": "analysis.reporting.writers",

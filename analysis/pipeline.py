@@ -9,7 +9,7 @@ Counting knows nothing of prices, and everything after `Run` works without the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.energy import conventions
@@ -21,6 +21,8 @@ from analysis.reporting.report import Report
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from analysis.counting.sampling import Until
 
 
 def analyze(
@@ -39,10 +41,14 @@ def analyze(
     levels: bool = False,
     provenance: Mapping[str, Any] | None = None,
     on_batch: Callable[[int], None] | None = None,
+    until: float | Until | None = None,
+    sample_index: Sequence[int] | None = None,
+    across_processes: bool = True,
 ) -> Report:
     """Counts what a model does on batches of samples, and prices it.
 
-    The model runs in evaluation mode without gradients and is left as it was.
+    The model runs in evaluation mode without gradients and is left as it was. In a group of
+    `torch.distributed` every process gives its own samples and gets the report on all of them.
 
     Args:
         model: Any torch model whose leading axis holds samples, or samples x steps.
@@ -63,6 +69,10 @@ def analyze(
         levels: Whether to count how often each value of an operand occurs.
         provenance: Anything the report should say about how the run was made.
         on_batch: Called after each batch with its number of samples.
+        until: Stop early, once half of the interval of the total synops is this share of them,
+            0.01 say. The batches must come in random order; see `counting.sampling`.
+        sample_index: Place of each of these samples among all, for the rows of ``per_sample``.
+        across_processes: False counts in this process alone, also inside a group.
 
     Raises:
         InputError: If an argument can't be used, or no batch had a sample in it.
@@ -75,6 +85,7 @@ def analyze(
         8
     """
     from analysis.counting.run import Options, count
+    from analysis.counting.sampling import until_of
 
     if isinstance(convention, str):
         convention = conventions.convention(convention)
@@ -91,5 +102,8 @@ def analyze(
         levels=levels,
         provenance=provenance or {},
         on_batch=on_batch,
+        until=until_of(until, batches),
+        sample_index=sample_index,
+        across_processes=across_processes,
     )
     return Report(count(model, batches, options), convention, technology)

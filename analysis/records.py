@@ -209,6 +209,28 @@ class SampleCount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a run decided that it had seen enough samples, by its total synops.
+
+    Attributes:
+        target: Half of the interval's width over the mean, at which it may stop.
+        looks_planned, looks_used: How often the interval could be and was looked at.
+        level: Of the interval at each look, so that all of them together have 95 %.
+        mean, low, high: Synops per sample; no interval from a single sample.
+        reached: Whether the interval became as narrow as that before the samples ended.
+    """
+
+    target: float
+    looks_planned: int
+    looks_used: int
+    level: float
+    mean: float
+    low: float | None
+    high: float | None
+    reached: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """Everything counted in one run of a model over samples.
 
@@ -222,6 +244,7 @@ class Run:
         warnings: What a reader should know before trusting a number.
         provenance: Versions, device, precision, data: whatever made the run.
         per_sample: Counts of each sample, if they were asked for.
+        sampling: Why it ended where it did, if not simply with the data.
     """
 
     samples: int
@@ -236,6 +259,7 @@ class Run:
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     per_sample: tuple[SampleCount, ...] = ()
+    sampling: Sampling | None = None
 
     @cached_property
     def neuron_updates(self) -> int:

@@ -59,7 +59,9 @@ class Ledger:
         self.moments.add(batch.samples, self._series())
 
     def merge(self, other: Ledger) -> None:
-        """Adds what another process counted."""
+        """Adds what another process counted; its samples come after those that are here."""
+        for series in other._series().values():
+            series.come_after(self.moments.samples)
         for key, site in other.sites.items():
             if key in self.sites:
                 self.sites[key].merge(site)
@@ -106,7 +108,8 @@ class Ledger:
         for quantity in tally.series:
             parts = [_folded(log, quantity, batch) for log in calls.logs]
             counts = np.concatenate(parts, axis=1)
-            tally.series[quantity].add(np.repeat(counts, tally.repeats, axis=1))
+            every_step = np.repeat(counts, tally.repeats, axis=1)
+            tally.series[quantity].add(every_step, self.moments.samples)
         for log in calls.logs:
             sides = _sides(log)
             tally.see([side.levels for side in sides], _origins(log))
@@ -164,7 +167,7 @@ class Ledger:
         if place not in self.neurons:
             self.neurons[place] = NeuronTally(site, call, neurons, Series(self._keep))
         tally = self.neurons[place]
-        tally.spikes.add(counts)
+        tally.spikes.add(counts, self.moments.samples)
         for log in logs:
             tally.levels = widen(tally.levels, log.levels)
             if log.by_neuron is not None:

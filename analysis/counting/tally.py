@@ -37,14 +37,14 @@ class Series:
     keep: bool
     batch: Counts | None = None
     by_step: npt.NDArray[np.object_] | int = 0  # Python integers: data sets may pass 2**63
-    kept: list[Counts] = field(default_factory=list)
+    kept: list[tuple[int, Counts]] = field(default_factory=list)  # with the first one's number
 
-    def add(self, counts: Counts) -> None:
-        """Takes in the counts of one batch."""
+    def add(self, counts: Counts, first: int) -> None:
+        """Takes in the counts of one batch; ``first`` is the number of its first sample."""
         self.batch = counts
         self.by_step = self.by_step + counts.sum(0, dtype=object)
         if self.keep:
-            self.kept.append(counts)
+            self.kept.append((first, counts))
 
     def totals(self) -> tuple[int, ...]:
         """Sums over samples, by step."""
@@ -54,9 +54,16 @@ class Series:
         """The sum over samples and steps."""
         return sum(self.totals())
 
-    def rows(self) -> tuple[tuple[int, ...], ...]:
-        """The kept counts, one row per sample."""
-        return tuple(tuple(int(n) for n in row) for counts in self.kept for row in counts)
+    def rows(self, samples: int) -> tuple[tuple[int, ...], ...]:
+        """The kept counts, one row per sample: zeros for a sample that was never here."""
+        table = np.zeros((samples, len(self.totals())), dtype=np.int64)
+        for first, counts in self.kept:
+            table[first : first + len(counts)] = counts
+        return tuple(map(tuple, table.tolist()))
+
+    def come_after(self, samples: int) -> None:
+        """Numbers the kept samples anew: so many of other processes go before them."""
+        self.kept = [(samples + first, counts) for first, counts in self.kept]
 
     def merge(self, other: Series) -> None:
         """Takes in what another process counted."""
@@ -106,6 +113,7 @@ class SiteTally:
     def merge(self, other: SiteTally) -> None:
         """Takes in what another process counted at the same site."""
         self.see(other.levels, other.origins)
+        self.mixes = self.mixes or other.mixes
         self.elements = [a + b for a, b in zip(self.elements, other.elements, strict=True)]
         for quantity, series in other.series.items():
             self.series[quantity].merge(series)
@@ -172,9 +180,9 @@ class SiteTally:
             shape=self.shape,
         )
 
-    def samples(self) -> SampleCount:
-        """The exact synops of every sample, by step."""
-        rows = self.series[self.chosen()[0]].rows()
+    def samples(self, number: int) -> SampleCount:
+        """The exact synops of every one of so many samples, by step."""
+        rows = self.series[self.chosen()[0]].rows(number)
         return SampleCount(kind="site", key=self.key, counts=rows)
 
 
@@ -211,16 +219,16 @@ class NeuronTally:
         rates = spikes / cells
         bins = (rates * RATE_BINS).long().clamp(max=RATE_BINS - 1)
         return NeuronDetail(
-            channels=tuple(int(n) for n in spikes.flatten(1).sum(1)),
+            channels=tuple(int(n) for n in spikes.reshape(len(spikes), -1).sum(1)),
             dead=int((spikes == 0).sum()),
             saturated=int((spikes == cells).sum()),
             histogram=tuple(torch.bincount(bins.flatten(), minlength=RATE_BINS).tolist()),
         )
 
-    def samples(self) -> SampleCount:
-        """The exact spikes of every sample, by step."""
+    def samples(self, number: int) -> SampleCount:
+        """The exact spikes of every one of so many samples, by step."""
         key = SiteKey(name=self.site, call=self.call)
-        return SampleCount(kind="neuron", key=key, counts=self.spikes.rows())
+        return SampleCount(kind="neuron", key=key, counts=self.spikes.rows(number))
 
 
 class MomentSums:
