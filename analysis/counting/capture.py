@@ -173,15 +173,17 @@ class Capture(TorchDispatchMode):
             values = self._leading(spikes)
             reading = self._reader.read(values)
             rows = rows_of(values, self._flow, self._batch, scope.name)
+            counts = per_row(reading.nonzeros)
+            by_neuron = values.sum(0, dtype=torch.float64) if self._neuron_detail else None
         self._log.spikes.append(
             SpikeLog(
                 site=scope.name,
                 call=scope.call,
                 cells=spikes.numel(),
-                counts=per_row(reading.nonzeros),
+                counts=counts,
                 levels=reading.levels,
                 rows=rows,
-                by_neuron=values.sum(0, dtype=torch.float64) if self._neuron_detail else None,
+                by_neuron=by_neuron,
             )
         )
 

@@ -147,6 +147,18 @@ def test_work_that_no_synapse_does_is_counted_too():
     assert work == {"bias": 96, "normalisation": 96, "activation": 96, "pooling": 96}
 
 
+def test_a_look_at_single_neurons_adds_no_work():
+    model, clip = nn.Sequential(Fires()), torch.tensor([[[1.0, 0, 1], [1, 0, 0]]])  # (B, T, C)
+    plain, detailed = (
+        analysis.analyze(model, [clip], steps=2, neurons=[Fires], neuron_detail=detail).run
+        for detail in (False, True)
+    )
+    assert detailed.elementwise == plain.elementwise
+    detail = detailed.neurons[0].detail
+    assert detail.channels == (2, 0, 1)
+    assert (detail.dead, detail.saturated) == (1, 1)
+
+
 def test_an_operation_without_a_rule_is_named():
     model = nn.Bilinear(2, 2, 1)
 
