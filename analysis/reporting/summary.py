@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from math import isnan, log10
 from typing import Any
@@ -11,9 +10,12 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from analysis.energy.charges import GATE_PRODUCT, Charge, work_left_out
+from analysis.energy.conventions import Convention
 from analysis.energy.energy import Energy
 from analysis.errors import InputError
 from analysis.records import SiteKey, SiteRecord
+from analysis.reporting.breakdown import PARTS, by_part
 from analysis.reporting.report import Report
 
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
@@ -57,7 +59,9 @@ def _parts(report: Report, *, wide: bool) -> Iterator[RenderableType]:
     yield from _not_spike_driven(report)
     yield _not_in_the_total(report)
     yield ""
-    yield _conventions(report, wide=wide)
+    yield conventions_table(report, wide=wide)
+    yield ""
+    yield parts_table(report, wide=wide)
     yield ""
     yield _sites(report, wide=wide)
     yield ""
@@ -118,27 +122,27 @@ def is_spike_driven(site: SiteRecord) -> bool:
 
 def _not_in_the_total(report: Report) -> Text:
     run = report.run
-    work: Counter[str] = Counter()
-    for entry in run.elementwise:
-        work[entry.work] += entry.elements
-    sizes = {"neuron updates": run.neuron_updates, **work}
+    sizes = work_left_out(run, report.convention)
     parts = [f"{name} {si(size / run.samples)}" for name, size in sizes.items() if size]
     if report.energy.left_out_macs:
         parts.insert(0, f"weight layers left out {si(report.energy.left_out_macs)} dense MACs")
     text = Text("Not in the total", style="bold")
-    text.append(f" (elements per sample): {', '.join(parts)}; memory, wires, control", "default")
+    text.append(
+        f" (elements per sample): {', '.join([*parts, 'memory, wires, control'])}", "default"
+    )
     return text
 
 
-def _conventions(report: Report, *, wide: bool) -> Table:
+def conventions_table(report: Report, *, wide: bool) -> Table:
+    """The run under every convention, one row each."""
     table = _table("Conventions side by side, per sample", "convention")
     for heading in ("ACs", "MACs", "energy", "ratio", "left out"):
         table.add_column(heading, justify="right", no_wrap=True)
     if wide:
-        table.add_column("stem, gate; spikes; real values")
+        table.add_column("stem; gate; spikes; real values; more")
     own = report.energy.energy_pj.value
     for rule, energy in report.side_by_side():
-        rules = f"{rule.stem}, {rule.gate}; {rule.spike}; {rule.real}"
+        rules = _in_short(rule)
         if isinstance(energy, InputError):
             cells = ["", "", "refused", "", ""]
             rules = str(energy)
@@ -146,6 +150,41 @@ def _conventions(report: Report, *, wide: bool) -> Table:
             cells = _priced(energy, own)
         table.add_row(rule.name, *cells, *[rules] * wide)
     return table
+
+
+def _in_short(rule: Convention) -> str:
+    """The fields of a convention, those left out that say nothing unusual."""
+    gate = rule.gate if rule.gate_as == "other-sites" else f"{rule.gate} {rule.gate_as}"
+    extra = (
+        ("graded", rule.graded, "as-real"), ("silent", rule.silent, "as-spike"),
+        ("norm", rule.norm, "folded"), ("elementwise", rule.elementwise, "excluded"),
+    )  # fmt: skip
+    more = [f"{name} {value}" for name, value, usual in extra if value != usual]
+    return "; ".join([rule.stem, gate, rule.spike, rule.real, *more])
+
+
+def parts_table(report: Report, *, wide: bool) -> Table:
+    """Energy of each part of the network, under every convention if there is room."""
+    entries = [(rule, e) for rule, e in report.side_by_side() if isinstance(e, Energy)]
+    shown = entries if wide else entries[:4]
+    title = "Energy by part of the network, per sample"
+    if len(shown) < len(entries):
+        title += f" (the other {len(entries) - len(shown)} conventions: from {_WIDE} columns on)"
+    table = _table(title, "part")
+    costs = []
+    for rule, energy in shown:
+        table.add_column(rule.name, justify="right", overflow="fold")
+        costs.append({name: _part_cell(energy, name, c) for name, c in by_part(energy).items()})
+    for part in PARTS:
+        if any(part in cost for cost in costs):
+            table.add_row(part, *(cost.get(part, "left out") for cost in costs))
+    return table
+
+
+def _part_cell(energy: Energy, part: str, charge: Charge) -> str:
+    if charge.left_out_macs or (part == GATE_PRODUCT and part not in energy.work):
+        return "left out"
+    return joules(float(energy.exact_pj(charge)))
 
 
 def _priced(energy: Energy, own: float) -> list[str]:
@@ -217,11 +256,10 @@ def _table(title: str, first: str) -> Table:
 def _how(report: Report) -> Text:
     facts = report.run.provenance
     made = ", ".join(f"{key} {facts[key]}" for key in ("device", "precision") if key in facts)
-    prices = "; ".join(f"{k.upper()}: {p.source}" for k, p in report.technology.operations.items())
     return Text(
         f"\nCounts are exact for this run{' (' + made + ')' if made else ''}; intervals are 95 % "
         f"over samples and say nothing about other training seeds.\n"
         f"Convention {report.convention.describe()}: {report.convention.source}.\n"
-        f"Technology {report.technology.describe()}: {prices}.",
+        f"Technology {report.technology.describe()}: {report.technology.sources()}.",
         style="dim",
     )
