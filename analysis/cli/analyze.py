@@ -11,6 +11,7 @@ import typer
 from analysis.cli.errors import run
 from analysis.energy import conventions
 from analysis.energy import technology as technologies
+from analysis.errors import InputError
 from gac.data import DATASETS
 
 # Plain help: typer's boxed one loads a Markdown renderer, half of the time it takes to answer.
@@ -77,6 +78,21 @@ Output = Annotated[
     Path | None,
     typer.Option(help="Folder for report.json and sites.csv. Default: print only."),
 ]
+UntilCi = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE",
+        help="Stop once the 95 % interval of the synops is this narrow: 1% for mean ± 1 %. "
+        "Samples come in random order, looks after 64, 128, 256, ... Default: run all.",
+    ),
+]
+Crosscheck = Annotated[
+    bool,
+    typer.Option(
+        "--crosscheck",
+        help="Lay dense MACs beside FlopCounterMode, fvcore and thop; crosscheck.csv in --output.",
+    ),
+]
 CheckpointFile = Annotated[
     Path | None,
     typer.Argument(
@@ -88,6 +104,7 @@ CheckpointFile = Annotated[
 
 @app.command(
     epilog="Example: gac-analyze runs/digits/last.pth --convention eq17 --output out. "
+    "On several cores or GPUs: torchrun --nproc-per-node 2 -m analysis.cli.analyze. "
     "Exit status: 0 fine, 2 bad input, 130 stopped by Ctrl-C."
 )
 def analyze(
@@ -104,6 +121,8 @@ def analyze(
     convention: ConventionName = "operand",
     technology: TechnologyName = "45nm-fp32",
     output: Output = None,
+    until_ci: UntilCi = None,
+    crosscheck: Crosscheck = False,
 ) -> None:
     """Counts spikes, synaptic operations and MACs of a network, exactly, and prices them.
 
@@ -112,11 +131,13 @@ def analyze(
     """
     conventions.convention(convention)  # wrong names are told before torch is loaded
     technologies.technology(technology)
+    until = None if until_ci is None else _share(until_ci)
     from rich.console import Console
 
     from analysis.cli.job import Job, run_job
+    from analysis.reporting.crosscheck_table import print_crosscheck
     from analysis.reporting.summary import print_report
-    from analysis.reporting.writers import make_folder, write_csv
+    from analysis.reporting.writers import make_folder, write_csv, write_text
 
     if output is not None:
         make_folder(output)
@@ -131,16 +152,47 @@ def analyze(
         device=device,
         threads=threads,
         seed=seed,
+        until=until,
+        crosscheck=crosscheck,
     )
-    report = run_job(job, convention, technology)
+    done = run_job(job, convention, technology)
+    if not done.speaks:
+        return
     console = Console()
-    print_report(report, console)
+    print_report(done.report, console)
+    if done.crosscheck is not None:
+        print_crosscheck(done.crosscheck, console)
     if output is not None:
-        report.to_json(output / "report.json")
-        write_csv(report, output / "sites.csv")
-        console.print(f"\nWritten: {output / 'report.json'}, {output / 'sites.csv'}")
+        written = [output / "report.json", output / "sites.csv"]
+        done.report.to_json(written[0])
+        write_csv(done.report, written[1])
+        if done.crosscheck is not None:
+            written.append(output / "crosscheck.csv")
+            write_text(written[2], done.crosscheck.to_csv(index=False))
+        console.print(f"\nWritten: {', '.join(map(str, written))}")
+
+
+def _share(text: str) -> float:
+    """A share such as 1% or 0.01.
+
+    Raises:
+        InputError: If it is none between 0 and 1.
+    """
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = 0.0
+    if not 0 < share < 1:
+        raise InputError(
+            f"--until-ci takes a share between 0 and 1 such as 1% or 0.01, not {text!r}"
+        )
+    return share
 
 
 def main() -> None:
     """Entry point of the command."""
     run(app, "gac-analyze")
+
+
+if __name__ == "__main__":
+    main()

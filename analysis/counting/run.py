@@ -102,7 +102,8 @@ class Counting:
 
     def _unsure(self, log: PassLog, shape: Batch) -> bool:
         """Whether samples and steps were not told apart by the data flow alone."""
-        guessed = any(entry.rows.guessed for entry in (*log.sites, *log.spikes))
+        rows = [*(site.rows for site in log.sites), *(spikes.rows for spikes in log.spikes)]
+        guessed = any(row.guessed for row in rows)
         return guessed or self.options.time_layout is not None or self._looped(log, shape)
 
     def _probe(self, inputs: Any, shape: Batch, log: PassLog) -> float:

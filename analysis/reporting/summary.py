@@ -14,7 +14,7 @@ from analysis.energy.charges import GATE_PRODUCT, Charge, work_left_out
 from analysis.energy.conventions import Convention
 from analysis.energy.energy import Energy
 from analysis.errors import InputError
-from analysis.records import SiteKey, SiteRecord
+from analysis.records import Run, SiteKey, SiteRecord
 from analysis.reporting.breakdown import PARTS, by_part
 from analysis.reporting.report import Report
 
@@ -66,6 +66,7 @@ def _parts(report: Report, *, wide: bool) -> Iterator[RenderableType]:
     yield _sites(report, wide=wide)
     yield ""
     yield _neurons(report)
+    yield from _sampling(report.run)
     for note in report.run.provenance.get("notes", ()):
         yield Text(f"note: {note}")
     for warning in report.run.warnings:
@@ -251,6 +252,23 @@ def _table(title: str, first: str) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     table.add_column(first, overflow="fold")
     return table
+
+
+def _sampling(run: Run) -> Iterator[Text]:
+    """Why a run ended before its data, with the one interval that allows for it."""
+    found = run.sampling
+    if found is None:
+        return
+    ends = "unknown"
+    if found.low is not None and found.high is not None:
+        ends = f"{si(found.low)}, {si(found.high)}"
+    yield Text(
+        f"\nSamples were drawn until the synops are known to ± {100 * found.target:g} %: "
+        f"{'reached' if found.reached else 'not reached'} after {run.samples} samples, at look "
+        f"{found.looks_used} of {found.looks_planned} planned.\nSynops per sample "
+        f"{si(found.mean)} [{ends}] at {100 * found.level:.2f} %: 95 % shared by the planned "
+        "looks. All other intervals do not allow for the looks."
+    )
 
 
 def _how(report: Report) -> Text:
