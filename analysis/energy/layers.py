@@ -17,6 +17,12 @@ class Range:
     nominal: float
     high: float
 
+    @classmethod
+    def over(cls, low: float, nominal: float, high: float) -> Range:
+        """A result at the three values of a constant; its ends may come in either order."""
+        values = (low, nominal, high)
+        return cls(low=min(values), nominal=nominal, high=max(values))
+
     def times(self, factor: float) -> Range:
         """The same, so many times (``factor`` >= 0)."""
         return Range(low=self.low * factor, nominal=self.nominal * factor, high=self.high * factor)
@@ -111,3 +117,8 @@ def not_layers(run: Run) -> tuple[str, ...]:
 def folds_normalisation(run: Run) -> bool:
     """Whether there is batch norm to fold: then every layer gets a bias by it."""
     return any(work.work == "normalisation" for work in run.elementwise)
+
+
+def static_sites(run: Run) -> tuple[str, ...]:
+    """Sites whose input was the same at all of several steps."""
+    return tuple(str(s.key) for s in run.sites if s.static and run.steps > 1)

@@ -15,7 +15,14 @@ from fractions import Fraction
 from math import prod
 from typing import Literal, get_args
 
-from analysis.energy.layers import Layer, folds_normalisation, is_spiking, layers, not_layers
+from analysis.energy.layers import (
+    Layer,
+    folds_normalisation,
+    is_spiking,
+    layers,
+    not_layers,
+    static_sites,
+)
 from analysis.energy.lemaire_costs import (
     ADD_MULTIPLY_PJ,
     FIFO_WORDS,
@@ -170,6 +177,8 @@ def _left_out(run: Run, network: Network) -> Iterator[str]:
             yield f"the gate: {', '.join(gates)}"
     else:
         yield "borders: a spike is charged its whole kernel, as in the equations"
+    if network == "snn" and static_sites(run):
+        yield f"what one execution for all steps would save: {', '.join(static_sites(run))}"
     if not_layers(run):
         yield f"no equation covers: {', '.join(not_layers(run))}"
 

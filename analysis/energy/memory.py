@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, get_args
 
-from analysis.energy.layers import Layer, Range, is_spiking, layers, not_layers
+from analysis.energy.layers import Layer, Range, is_spiking, layers, not_layers, static_sites
 from analysis.errors import InputError
 from analysis.records import Run
 
@@ -156,5 +156,7 @@ def _left_out(run: Run) -> Iterator[str]:
     yield "biases, pooling, residual additions, gate products and softmax"
     yield "currents on their way from a spiking layer to its neurons"
     yield "neuron state other than one potential per neuron"
+    if static_sites(run):
+        yield f"what one execution for all steps would save: {', '.join(static_sites(run))}"
     if not_layers(run):
         yield f"sizes not known: {', '.join(not_layers(run))}"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from analysis.energy.layers import Range, is_spiking, layers
-from analysis.records import Run
+from analysis.records import Run, SiteRecord
 
 # Published crossings, spikes per neuron and step below which the spiking network needs less:
 # arXiv 2409.08290, abstracts of v3 (T from 5 to 10) and v4 (T = 5).
@@ -119,6 +119,10 @@ def qnn_pj(work: Workload, fetch_pj: float, prices: YanPrices) -> float:
     )
 
 
+def _ratio(work: Workload, fetch_pj: float, prices: YanPrices) -> float:
+    return snn_pj(work, fetch_pj, prices) / qnn_pj(work, fetch_pj, prices)
+
+
 def crossing_rate(work: Workload, fetch_pj: float, prices: YanPrices) -> float:
     """Spikes per element and step at which both cost the same; the spiking one is affine in it.
 
@@ -134,7 +138,7 @@ def crossing_rate(work: Workload, fetch_pj: float, prices: YanPrices) -> float:
 class BitMatched:
     """A network and its counterpart with as many bits as its steps can hold, per sample.
 
-    ``low``, ``nominal`` and ``high`` go with the price of fetching a weight bit.
+    Ranges are over the price of fetching a weight bit.
 
     Attributes:
         bits: Of the counterpart's weights and activations.
@@ -156,8 +160,8 @@ class BitMatched:
 
 
 def workload(run: Run) -> Workload:
-    """The spiking sites of a run and all its neurons, per sample."""
-    spiking = [layer for layer in layers(run) if is_spiking(layer.site)]
+    """The spiking sites of a run but its gate, and all its neurons, per sample."""
+    spiking = [layer for layer in layers(run) if _takes_part(layer.site)]
     inputs = sum(layer.inputs for layer in spiking)
     last = spiking[-1].outputs if spiking else 0
     neurons = sum(neuron.neurons for neuron in run.neurons)
@@ -182,22 +186,16 @@ def bit_matched(run: Run, prices: YanPrices | None = None) -> BitMatched | None:
     if not work.synapses:
         return None
     fetch = prices.weight_fetch
-    snn, qnn, crossing = (
-        Range(
-            low=form(work, fetch.low, prices),
-            nominal=form(work, fetch.nominal, prices),
-            high=form(work, fetch.high, prices),
-        )
-        for form in (snn_pj, qnn_pj, crossing_rate)
+    snn, qnn, ratio, crossing = (
+        Range.over(*(form(work, price, prices) for price in (fetch.low, fetch.nominal, fetch.high)))
+        for form in (snn_pj, qnn_pj, _ratio, crossing_rate)
     )
     return BitMatched(
         bits=matched_bits(run.steps),
         in_rate=work.synops / (run.steps * work.synapses),
         snn_pj=snn,
         qnn_pj=qnn,
-        ratio=Range(
-            low=snn.low / qnn.low, nominal=snn.nominal / qnn.nominal, high=snn.high / qnn.high
-        ),
+        ratio=ratio,
         crossing_rate=crossing,
         source="short form of spyx, pull request 76, after Yan et al., arXiv 2409.08290",
         leaves_out=tuple(_left_out(run)),
@@ -208,9 +206,13 @@ def _left_out(run: Run) -> Iterator[str]:
     yield "moving spikes between cores (3 pJ per bit and hop on Loihi)"
     yield "zeros that the quantised network could skip"
     yield "whether the two networks compute the same"
-    others = [str(s.key) for s in run.sites if not is_spiking(s) or s.shape is None]
+    others = [str(s.key) for s in run.sites if not _takes_part(s) or s.shape is None]
     if others:
-        yield f"sites that are no layers on spikes, in both: {', '.join(others)}"
+        yield f"the gate, and sites that are no layers on spikes: {', '.join(others)}"
+
+
+def _takes_part(site: SiteRecord) -> bool:
+    return is_spiking(site) and site.role != "gate"
 
 
 def compute_only(rate: float, steps: int, mac_per_ac: float, zeros: float) -> bool:

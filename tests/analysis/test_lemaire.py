@@ -178,6 +178,12 @@ def test_what_no_equation_covers_is_named():
     assert any("attention" in text for text in lemaire(run_of(product)).leaves_out)
 
 
+def test_a_static_site_is_charged_at_every_step_and_says_so():
+    run = run_of(replace(FC, operand="real", origin="image", static=True))
+    assert any("save: fc" in text for text in lemaire(run).leaves_out)
+    assert lemaire(run).work[0].macs == 80
+
+
 def test_energies_are_per_sample():
     twice = replace(
         run_of(replace(FC, dense_macs=160, nonzeros=12, elements=40, synops=48)), samples=2
