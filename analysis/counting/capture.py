@@ -19,9 +19,10 @@ from analysis.counting.dataflow import DataFlow, Trace, tensors_in
 from analysis.counting.elementwise import elements_of_work, moves_only
 from analysis.counting.neurons import Neurons
 from analysis.counting.op_rules import RULES
-from analysis.counting.operands import OperandReader
+from analysis.counting.operands import OperandReader, count_zeros
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog, WorkLog
 from analysis.counting.products import Product, per_row
+from analysis.counting.recurrence import by_step
 from analysis.counting.rows import Batch, rows_of
 from analysis.counting.scopes import Scope, Scopes
 from analysis.errors import InputError
@@ -63,6 +64,7 @@ class Capture(TorchDispatchMode):
         self._elementary: set[Any] = set()
         self._batch = Batch(samples=1, steps=steps)
         self._log = PassLog()
+        self._inner: list[SiteLog] = []  # of the neuron layer that is running
         self._zero_weights: dict[tuple[int, int], int] = {}
         for parameter in model.parameters():
             self._flow.mark(parameter, Trace("weight"))
@@ -72,7 +74,7 @@ class Capture(TorchDispatchMode):
         """Counts one forward pass over a batch into the log it gives."""
         if any(isinstance(mode, Capture) for mode in _get_current_dispatch_mode_stack()):
             raise InputError("a model is already being counted here; captures can't be nested")
-        self._batch, self._log = batch, PassLog()
+        self._batch, self._log, self._inner = batch, PassLog(), []
         self._flow.mark(inputs, Trace("image", axes=batch.axes(inputs)))
         fast_path = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)  # it hides its products
@@ -104,7 +106,7 @@ class Capture(TorchDispatchMode):
         if rule is not None:
             for product in rule(self._flow, result, *args, **kwargs):
                 self._count(product)
-        if not self._neurons.is_neuron(self.scopes.current.module):
+        if not self._inside_neuron():
             self._flow.follow(func, args, result)
             if rule is None and not moves_only(func):
                 self._note_work(func, args, result)
@@ -119,7 +121,8 @@ class Capture(TorchDispatchMode):
         if rows.steps is not None and self._may_be_static(key.name):
             places = rows.samples * self._batch.steps + rows.steps
             static = _equal_steps(values, places, self._batch)
-        self._log.sites.append(
+        log = self._inner if self._inside_neuron() else self._log.sites
+        log.append(
             SiteLog(
                 key=key,
                 op=product.op,
@@ -143,7 +146,7 @@ class Capture(TorchDispatchMode):
             weight._version if not weight.is_inference() else 0,
         )
         if place not in self._zero_weights:
-            self._zero_weights[place] = int((weight == 0).sum())
+            self._zero_weights[place] = count_zeros(weight)
         return weight.numel(), self._zero_weights[place]
 
     def _note_work(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
@@ -161,20 +164,26 @@ class Capture(TorchDispatchMode):
         )
         self._log.work.append(WorkLog(name, work, tensor.numel(), serves_all=serves_all))
 
+    def _inside_neuron(self) -> bool:
+        return any(self._neurons.is_neuron(scope.module) for scope in self.scopes.running)
+
     def _leave(self, scope: Scope, inputs: Any, output: Any) -> None:
-        if any(self._neurons.is_neuron(outer.module) for outer in self.scopes.running):
+        if self._inside_neuron():
             return  # part of a neuron that is reported as a whole
         with _disable_current_modes():
             spikes = self._spikes(scope, inputs, output)
             if spikes is None:
                 return
-            source = next((x for x in tensors_in([inputs]) if x.shape == spikes.shape), None)
-            self._flow.derive(spikes, "spikes", source)
+            self._flow.derive(spikes, "spikes", _source(tensors_in([inputs]), spikes))
             values = self._leading(spikes)
             reading = self._reader.read(values)
             rows = rows_of(values, self._flow, self._batch, scope.name)
             counts = per_row(reading.nonzeros)
             by_neuron = values.sum(0, dtype=torch.float64) if self._neuron_detail else None
+        if rows.steps is not None:  # the layer walked over the steps by itself
+            self._inner = by_step(self._inner, self._batch.steps, scope.call)
+        self._log.sites += self._inner
+        self._inner = []
         self._log.spikes.append(
             SpikeLog(
                 site=scope.name,
@@ -208,6 +217,12 @@ class Capture(TorchDispatchMode):
         sample, step = self._flow.sample_dim(spikes), self._flow.step_along(spikes)
         both = {sample if sample is not None else 0, step[0] if step else None}
         return spikes.flatten(0, 1) if both == {0, 1} else spikes
+
+
+def _source(inputs: list[Tensor], spikes: Tensor) -> Tensor | None:
+    """The input a neuron's spikes are laid out like; recurrent ones may have other features."""
+    alike = [x for x in inputs if x.dim() == spikes.dim() and x.shape[:-1] == spikes.shape[:-1]]
+    return next((x for x in alike if x.shape == spikes.shape), alike[0] if alike else None)
 
 
 def _origin(trace: Trace) -> Origin:

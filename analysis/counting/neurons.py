@@ -14,7 +14,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from analysis.counting.operands import Levels, OperandReader, peek
+from analysis.counting.operands import Levels, OperandReader, seems_binary
 from analysis.counting.scopes import Scope
 
 _BINARY = frozenset({0.0, 1.0})
@@ -255,7 +255,7 @@ def _binary_levels(tensor: Tensor, reader: OperandReader) -> Levels:
     if not tensor.numel():
         return None
     rows = tensor.unsqueeze(1) if tensor.dim() == 1 else tensor
-    if not _fits(peek(rows)):  # spares most tensors the whole reading
+    if not seems_binary(rows):
         return None
     levels = reader.read(rows).levels
     return levels if _fits(levels) else None

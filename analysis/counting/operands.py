@@ -16,6 +16,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from analysis.records import OperandKind
 
 _PEEK = 4096  # elements looked at first: most tensors of real values are known by them
+_PEEK_ROWS = 8
 _CHUNK = 1 << 19  # elements per pass, so that the scratch buffer stays in the cache
 _MOST_LEVELS = 33  # -16 ... 16 times a unit
 
@@ -133,18 +134,23 @@ class OperandReader:
 def _read(operand: Tensor) -> Reading:
     if not operand.numel():
         return Reading(frozenset(), operand.double().sum(1))
-    levels = peek(operand)
-    if levels is not None and levels <= {0.0, 1.0}:
+    if seems_binary(operand):
         binary = _read_spikes(operand)
         if binary is not None:
             return binary
-    return Reading(_all_levels(operand, levels), _count_nonzeros(operand))
+    return Reading(_all_levels(operand, _distinct(_some(operand))), _count_nonzeros(operand))
 
 
-def peek(operand: Tensor) -> Levels:
-    """The distinct values of the first few thousand elements."""
-    rows = -(-_PEEK // operand[0].numel())
-    return _distinct(operand[:rows].flatten()[:_PEEK])
+def seems_binary(operand: Tensor) -> bool:
+    """Whether some elements are all 0 or 1; no proof, but spares most tensors the whole test."""
+    some = _some(operand)
+    return torch.equal(some * some, some)
+
+
+def _some(operand: Tensor) -> Tensor:
+    """A few thousand elements, spread over rows and positions."""
+    rows = operand[:: max(1, len(operand) // _PEEK_ROWS)].flatten(1)
+    return rows[:, :: max(1, rows.numel() // _PEEK)]
 
 
 def _distinct(values: Tensor) -> Levels:
@@ -180,14 +186,25 @@ def _read_spikes(operand: Tensor) -> Reading | None:
 
 
 def _count_nonzeros(operand: Tensor) -> Tensor:
-    dtype = _sum_dtype(operand)
-    return torch.cat([(chunk != 0).to(dtype).sum(1) for chunk in _chunks(operand)]).double()
+    sums, buffer = [], None
+    for chunk in _chunks(operand):
+        if buffer is None or buffer.shape != chunk.shape:
+            buffer = torch.empty_like(chunk, dtype=_sum_dtype(operand))
+        sums.append(torch.ne(chunk, 0, out=buffer).sum(1))
+    return torch.cat(sums).double()
+
+
+def count_zeros(weight: Tensor) -> int:
+    """How many elements of a weight matrix are exactly zero."""
+    return weight.numel() - int(_count_nonzeros(weight.detach()).sum())
 
 
 def _all_levels(operand: Tensor, levels: Levels) -> Levels:
+    """The distinct values of all elements, given those of some; None as soon as there are many."""
     for chunk in _chunks(operand):
-        if levels is None:
-            return None
-        known = torch.tensor(sorted(levels), dtype=operand.dtype, device=operand.device)
-        levels = widen(levels, _distinct(chunk[~torch.isin(chunk, known)]))
+        others = chunk
+        while levels is not None and others.numel():
+            known = torch.tensor(sorted(levels), dtype=operand.dtype, device=operand.device)
+            others = others[~torch.isin(others, known)]
+            levels = widen(levels, _distinct(others[:_PEEK]))
     return levels
