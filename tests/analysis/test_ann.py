@@ -3,8 +3,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+import torch
 
 import analysis
+import gac
 from analysis.energy.ann import comparison, counterpart
 from analysis.energy.technology import technology
 from analysis.records import Moments, Run, SiteKey, SiteRecord
@@ -87,3 +89,13 @@ def test_a_mac_without_a_price_leaves_the_counterpart_unpriced():
     prices = technology("45nm-fp32")
     unpriced = replace(prices, operations={"ac": prices.operations["ac"]})
     assert counterpart(RUN).energy_pj(unpriced) is None
+
+
+def test_the_counterpart_of_the_cifar_network_has_the_macs_of_its_layers():
+    model = gac.build("msresnet18-cifar", classes=100, steps=2, encoder="gac")
+    found = counterpart(analysis.analyze(model, [torch.zeros(1, 3, 32, 32)]).run)
+    stem, head = 3 * 64 * 9 * 32 * 32, 512 * 100
+    # A stage doubles channels and, but for the first, halves the picture: all convolutions cost
+    # the same, the first of each stage (3) half of that, its shortcut an eighteenth.
+    conv = 128 * 128 * 9 * 32 * 32
+    assert found.dense_macs == stem + 13 * conv + 3 * conv // 2 + 3 * conv // 18 + head
