@@ -13,6 +13,7 @@ from analysis.energy import conventions
 from analysis.energy import technology as technologies
 from analysis.errors import InputError
 from gac.data import DATASETS
+from gac.registry import ARCHITECTURES
 
 # Plain help: typer's boxed one loads a Markdown renderer, half of the time it takes to answer.
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -67,6 +68,48 @@ ConventionName = Annotated[
         "--convention", help=f"How operations are booked: {', '.join(conventions.PRESETS)}."
     ),
 ]
+
+
+def _field(name: str) -> typer.models.OptionInfo:
+    """An option that changes one field of the convention."""
+    option: typer.models.OptionInfo = typer.Option(
+        help=f"In the convention: {conventions.meaning(name)}."
+    )
+    return option
+
+
+Stem = Annotated[str | None, _field("stem")]
+Gate = Annotated[str | None, _field("gate")]
+GateAs = Annotated[str | None, _field("gate_as")]
+Spike = Annotated[str | None, _field("spike")]
+Real = Annotated[str | None, _field("real")]
+Graded = Annotated[str | None, _field("graded")]
+Silent = Annotated[str | None, _field("silent")]
+Norm = Annotated[str | None, _field("norm")]
+Elementwise = Annotated[str | None, _field("elementwise")]
+Architecture = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help=f"No checkpoint, no data: an architecture at --rates ({', '.join(ARCHITECTURES)}).",
+    ),
+]
+Rates = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE|CSV",
+        help="With --arch: share of non-zero inputs of every layer after the stem, or a CSV file "
+        "with the columns site,rate (* stands for anything).",
+    ),
+]
+SolveRate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ENERGY",
+        help="With --arch: the one rate that each convention needs for an energy such as 1.49mJ. "
+        "Default: those published for it.",
+    ),
+]
 TechnologyName = Annotated[
     str,
     typer.Option(
@@ -119,8 +162,20 @@ def analyze(
     threads: Threads = None,
     seed: Seed = 0,
     convention: ConventionName = "operand",
+    stem: Stem = None,
+    gate: Gate = None,
+    gate_as: GateAs = None,
+    spike: Spike = None,
+    real: Real = None,
+    graded: Graded = None,
+    silent: Silent = None,
+    norm: Norm = None,
+    elementwise: Elementwise = None,
     technology: TechnologyName = "45nm-fp32",
     output: Output = None,
+    arch: Architecture = None,
+    rates: Rates = None,
+    solve_rate: SolveRate = None,
     until_ci: UntilCi = None,
     crosscheck: Crosscheck = False,
 ) -> None:
@@ -129,8 +184,24 @@ def analyze(
     Without an argument it analyses the network that comes with the package: a GAC MS-ResNet
     trained on 1,437 real images of handwritten digits, run on the 360 test images.
     """
-    conventions.convention(convention)  # wrong names are told before torch is loaded
-    technologies.technology(technology)
+    # wrong names are told before torch is loaded
+    fields = {
+        "stem": stem, "gate": gate, "gate_as": gate_as, "spike": spike, "real": real,
+        "graded": graded, "silent": silent, "norm": norm, "elementwise": elementwise,
+    }  # fmt: skip
+    changes = {name: value for name, value in fields.items() if value is not None}
+    rule = conventions.convention(convention, **changes)
+    prices = technologies.technology(technology)
+    if arch is not None:
+        _only_architecture(checkpoint, rates, solve_rate)
+        from analysis.cli.architecture import Question, answer
+
+        answer(
+            Question(name=arch, steps=steps, rates=rates, solve=solve_rate), rule, prices, output
+        )
+        return
+    if rates is not None or solve_rate is not None:
+        raise InputError("--rates and --solve-rate need an architecture: --arch NAME")
     until = None if until_ci is None else _share(until_ci)
     from rich.console import Console
 
@@ -155,7 +226,7 @@ def analyze(
         until=until,
         crosscheck=crosscheck,
     )
-    done = run_job(job, convention, technology)
+    done = run_job(job, rule, prices)
     if not done.speaks:
         return
     console = Console()
@@ -187,6 +258,13 @@ def _share(text: str) -> float:
             f"--until-ci takes a share between 0 and 1 such as 1% or 0.01, not {text!r}"
         )
     return share
+
+
+def _only_architecture(checkpoint: Path | None, rates: str | None, solve: str | None) -> None:
+    if checkpoint is not None:
+        raise InputError("give a checkpoint or --arch, not both")
+    if rates is None and solve is None:
+        raise InputError("--arch needs --rates, or --solve-rate with an energy")
 
 
 def main() -> None:

@@ -27,7 +27,10 @@ from gac.data import data_source, load_data, usual_preprocessing
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.energy.conventions import Convention
+    from analysis.energy.technology import Technology
     from gac.metadata import Preprocessing
+    from gac.msresnet import MSResNet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,7 @@ class Outcome:
     speaks: bool
 
 
-def run_job(job: Job, convention: str, technology: str) -> Outcome:
+def run_job(job: Job, convention: Convention, technology: Technology) -> Outcome:
     """Loads, runs, counts and prices; started by `torchrun`, together with the other processes.
 
     Raises:
@@ -102,6 +105,7 @@ def run_job(job: Job, convention: str, technology: str) -> Outcome:
             loader if everything.labelled else (images for images, _ in loader),
             convention=convention,
             technology=technology,
+            levels=convention.graded == "repeat-ac",
             provenance=facts,
             on_batch=advance,
             until=None if job.until is None else Until(job.until, at_most=len(chosen)),
@@ -114,6 +118,23 @@ def run_job(job: Job, convention: str, technology: str) -> Outcome:
         return Outcome(report, None, place.speaks)
     image = chosen[0][0].unsqueeze(0).to(device, dtype)
     return Outcome(report, crosscheck(model, image, report.run), place.speaks)
+
+
+def _share(
+    model: MSResNet, chosen: Any, job: Job, place: Place, *, labelled: bool, **settings: Any
+) -> Report:
+    """Runs this process' share of the samples; the report is on the samples of all processes."""
+    mine = place.share(len(chosen))
+    loader = DataLoader(Subset(chosen, mine), batch_size=job.batch_size)
+    with _progress(len(mine), shown=place.speaks) as advance:
+        return analyze(
+            model,
+            loader if labelled else (images for images, _ in loader),
+            on_batch=advance,
+            until=None if job.until is None else Until(job.until, at_most=len(chosen)),
+            sample_index=mine,
+            **settings,
+        )
 
 
 def _told(report: Report, **facts: Any) -> Report:

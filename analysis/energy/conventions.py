@@ -178,14 +178,14 @@ PRESETS: dict[str, Convention] = {
 
 
 def convention(name: str, **changes: str) -> Convention:
-    """A preset, some of its fields changed.
+    """A preset, some of its fields changed; its name then says which.
 
     Raises:
         InputError: If the name, a field or a value is unknown.
 
     Example:
-        >>> convention("operand", stem="once").stem
-        'once'
+        >>> convention("operand", stem="once").name
+        'operand, stem once'
     """
     if name not in PRESETS:
         raise InputError(f"unknown convention {name!r}; known: {', '.join(PRESETS)}")
@@ -194,4 +194,6 @@ def convention(name: str, **changes: str) -> Convention:
         raise InputError(
             f"unknown field of a convention: {', '.join(unknown)}; known: {', '.join(rules())}"
         )
-    return replace(PRESETS[name], **changes)  # type: ignore[arg-type]
+    preset = PRESETS[name]
+    changed = [f"{k} {v}" for k, v in changes.items() if getattr(preset, k) != v]
+    return replace(preset, name=", ".join([name, *changed]), **changes)  # type: ignore[arg-type]

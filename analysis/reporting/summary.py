@@ -3,54 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isnan, log10
+from math import isnan
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from analysis.energy.charges import GATE_PRODUCT, Charge, work_left_out
-from analysis.energy.conventions import Convention
-from analysis.energy.energy import Energy
-from analysis.errors import InputError
+from analysis.energy.charges import work_left_out
 from analysis.records import Run, SiteKey, SiteRecord
-from analysis.reporting.breakdown import PARTS, by_part
+from analysis.reporting.convention_tables import conventions_table, parts_table
 from analysis.reporting.report import Report
+from analysis.reporting.text import WIDE, is_wide, joules, si, titled_table
 
-_PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 _BAR = 6  # characters of a full bar
-_WIDE = 120  # columns that the full tables need; a narrower terminal gets fewer of them
-
-
-def si(value: float, unit: str = "") -> str:
-    """A number with three digits and a prefix.
-
-    Example:
-        >>> si(0.00000123, "J"), si(8321), si(0), si(12)
-        ('1.23 µJ', '8.32 k', '0', '12')
-    """
-    if value == 0 or isnan(value):
-        return f"{value:g} {unit}".strip()
-    exponent = 3 * int(log10(abs(value)) // 3)
-    exponent = min(max(exponent, -12), 12)
-    scaled = f"{value / 10**exponent:.3g}"
-    return f"{scaled} {_PREFIXES[exponent]}{unit}".strip()
-
-
-def joules(picojoules: float) -> str:
-    """An energy given in picojoules.
-
-    Example:
-        >>> joules(4.6e6)
-        '4.6 µJ'
-    """
-    return si(picojoules * 1e-12, "J")
 
 
 def print_report(report: Report, console: Console) -> None:
     """Prints a report, as much of it as the width has room for."""
-    console.print(Group(*_parts(report, wide=console.width >= _WIDE)))
+    console.print(Group(*_parts(report, wide=is_wide(console))))
 
 
 def _parts(report: Report, *, wide: bool) -> Iterator[RenderableType]:
@@ -134,73 +105,11 @@ def _not_in_the_total(report: Report) -> Text:
     return text
 
 
-def conventions_table(report: Report, *, wide: bool) -> Table:
-    """The run under every convention, one row each."""
-    table = _table("Conventions side by side, per sample", "convention")
-    for heading in ("ACs", "MACs", "energy", "ratio", "left out"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("stem; gate; spikes; real values; more")
-    own = report.energy.energy_pj.value
-    for rule, energy in report.side_by_side():
-        rules = _in_short(rule)
-        if isinstance(energy, InputError):
-            cells = ["", "", "refused", "", ""]
-            rules = str(energy)
-        else:
-            cells = _priced(energy, own)
-        table.add_row(rule.name, *cells, *[rules] * wide)
-    return table
-
-
-def _in_short(rule: Convention) -> str:
-    """The fields of a convention, those left out that say nothing unusual."""
-    gate = rule.gate if rule.gate_as == "other-sites" else f"{rule.gate} {rule.gate_as}"
-    extra = (
-        ("graded", rule.graded, "as-real"), ("silent", rule.silent, "as-spike"),
-        ("norm", rule.norm, "folded"), ("elementwise", rule.elementwise, "excluded"),
-    )  # fmt: skip
-    more = [f"{name} {value}" for name, value, usual in extra if value != usual]
-    return "; ".join([rule.stem, gate, rule.spike, rule.real, *more])
-
-
-def parts_table(report: Report, *, wide: bool) -> Table:
-    """Energy of each part of the network, under every convention if there is room."""
-    entries = [(rule, e) for rule, e in report.side_by_side() if isinstance(e, Energy)]
-    shown = entries if wide else entries[:4]
-    title = "Energy by part of the network, per sample"
-    if len(shown) < len(entries):
-        title += f" (the other {len(entries) - len(shown)} conventions: from {_WIDE} columns on)"
-    table = _table(title, "part")
-    costs = []
-    for rule, energy in shown:
-        table.add_column(rule.name, justify="right", overflow="fold")
-        costs.append({name: _part_cell(energy, name, c) for name, c in by_part(energy).items()})
-    for part in PARTS:
-        if any(part in cost for cost in costs):
-            table.add_row(part, *(cost.get(part, "left out") for cost in costs))
-    return table
-
-
-def _part_cell(energy: Energy, part: str, charge: Charge) -> str:
-    if charge.left_out_macs or (part == GATE_PRODUCT and part not in energy.work):
-        return "left out"
-    return joules(float(energy.exact_pj(charge)))
-
-
-def _priced(energy: Energy, own: float) -> list[str]:
-    pj = energy.energy_pj.value
-    bound = ">= " if energy.unpriced else ""
-    left_out = f"{si(energy.left_out_macs)} MACs" if energy.left_out_macs else ""
-    ratio = f"{pj / own:.2f}" if own else ""
-    return [si(energy.acs.value), si(energy.macs.value), bound + joules(pj), ratio, left_out]
-
-
 def _sites(report: Report, *, wide: bool) -> Table:
     title = "Weight layers, per sample"
     if not wide:
-        title += f" (role, steps run and dense MACs: from {_WIDE} columns on, or in sites.csv)"
-    table = _table(title, "site")
+        title += f" (role, steps run and dense MACs: from {WIDE} columns on, or in sites.csv)"
+    table = titled_table(title, "site")
     for heading in ("role", "reads") if wide else ("reads",):
         table.add_column(heading, no_wrap=True)
     numbers = ("in_rate", "ran", "synops", "dense MACs", "energy")
@@ -234,7 +143,7 @@ def _site_cells(
 
 
 def _neurons(report: Report) -> Table:
-    table = _table("Firing rates: spikes per neuron and step", "neuron layer")
+    table = titled_table("Firing rates: spikes per neuron and step", "neuron layer")
     table.add_column("neurons", justify="right")
     table.add_column("rate", justify="right")
     for step in range(report.run.steps):
@@ -245,12 +154,6 @@ def _neurons(report: Report) -> Table:
         mean = f"{neuron.spikes / (cells * report.run.steps):.4f}"
         key = SiteKey(name=neuron.site, call=neuron.call)
         table.add_row(str(key), f"{neuron.neurons}", mean, *rates)
-    return table
-
-
-def _table(title: str, first: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column(first, overflow="fold")
     return table
 
 
