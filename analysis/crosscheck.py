@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from analysis.counting.neurons import Neurons
 from analysis.counting.other_counters import TOOLS, Found, ask
+from analysis.counting.rows import Batch, TimeLayout
 from analysis.errors import InputError
 from analysis.records import Run
 
@@ -48,7 +50,13 @@ class Layer:
     bias: Fraction = Fraction(0)
 
 
-def crosscheck(model: nn.Module, inputs: Tensor | Mapping[str, Any], run: Run) -> pd.DataFrame:
+def crosscheck(
+    model: nn.Module,
+    inputs: Tensor | Mapping[str, Any],
+    run: Run,
+    *,
+    time_layout: TimeLayout | None = None,
+) -> pd.DataFrame:
     """Compares the dense multiply-accumulates of a run with what other counters say.
 
     A layer that runs once and serves all T steps counts T times, as in the report; the tools see
@@ -56,8 +64,9 @@ def crosscheck(model: nn.Module, inputs: Tensor | Mapping[str, Any], run: Run) -
 
     Args:
         model: The model that was run; it is not touched.
-        inputs: One batch as the model takes it, in its device and precision, samples in front.
+        inputs: One batch as the model takes it, in its device and precision.
         run: The counts of that model on samples of the same shape.
+        time_layout: As for `analysis.analyze`, if it was needed there.
 
     Returns:
         A row per tool and layer, then one for its total: tool, layer, ours, theirs, difference
@@ -69,7 +78,8 @@ def crosscheck(model: nn.Module, inputs: Tensor | Mapping[str, Any], run: Run) -
     """
     import pandas as pd
 
-    arguments, samples = _arguments(model, inputs)
+    arguments = _arguments(model, inputs)
+    samples = _samples(model, arguments, run.steps, time_layout)
     layers = _layers(model, run)
     rows = []
     for tool in TOOLS:
@@ -84,18 +94,25 @@ def crosscheck(model: nn.Module, inputs: Tensor | Mapping[str, Any], run: Run) -
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(figures)
 
 
-def _arguments(model: nn.Module, inputs: Tensor | Mapping[str, Any]) -> tuple[tuple[Any, ...], int]:
-    """The inputs by position, as fvcore and thop want them, and the number of samples."""
-    arguments: tuple[Any, ...] = (inputs,)
-    if isinstance(inputs, Mapping):
-        bound = inspect.signature(model.forward).bind(**inputs)
-        if bound.kwargs:
-            raise InputError(f"arguments only known by name: {', '.join(bound.kwargs)}")
-        arguments = bound.args
+def _arguments(model: nn.Module, inputs: Tensor | Mapping[str, Any]) -> tuple[Any, ...]:
+    """The inputs by position, as fvcore and thop want them."""
+    if not isinstance(inputs, Mapping):
+        return (inputs,)
+    bound = inspect.signature(model.forward).bind(**inputs)
+    if bound.kwargs:
+        raise InputError(f"arguments only known by name: {', '.join(bound.kwargs)}")
+    return bound.args
+
+
+def _samples(
+    model: nn.Module, arguments: tuple[Any, ...], steps: int, layout: TimeLayout | None
+) -> int:
+    """How many samples a batch holds; in some frameworks its first axis are the steps."""
     first = next((x for x in arguments if isinstance(x, Tensor) and x.dim()), None)
-    if first is None or not len(first):
+    if first is None or not first.numel():
         raise InputError("a crosscheck needs a batch with at least one sample")
-    return arguments, len(first)
+    layout = layout or Neurons(model).layout(first, steps)
+    return Batch.of(first, steps, layout).samples
 
 
 def _layers(model: nn.Module, run: Run) -> dict[str, Layer]:

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from analysis.counting.neurons import Neurons
 
+_PRODUCTS = ("conv", "mm", "matmul", "linear", "attention", "lstm", "gru", "rnn", "einsum")
+
 
 @dataclass(frozen=True)
 class Found:
@@ -85,8 +87,16 @@ def _fvcore(model: nn.Module, inputs: tuple[Any, ...]) -> Found:
     for name, count in inclusive.items():
         if name:
             macs[name.rpartition(".")[0]] -= count
-    skipped = {name: ", ".join(analysis.unsupported_ops(name)) for name, _ in model.named_modules()}
+    skipped = {
+        name: ", ".join(op for op in analysis.unsupported_ops(name) if _multiplies(op))
+        for name, _ in model.named_modules()
+    }
     return Found(macs, skipped)
+
+
+def _multiplies(operation: str) -> bool:
+    """Whether an operation multiplies matrices; fvcore skips additions and views, too."""
+    return any(part in operation for part in _PRODUCTS)
 
 
 def _thop(model: nn.Module, inputs: tuple[Any, ...]) -> Found:

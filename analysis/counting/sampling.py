@@ -1,16 +1,15 @@
 """When a run has seen enough samples: looks at fixed counts, at a level shared by all of them.
 
-Stopping as soon as an interval happens to be narrow makes it too narrow: the more often one
-looks, the likelier one is misled. So the looks are fixed before the run, after 64, 128, 256, ...
-samples and at the end of the data, and each has the level 1 - 0.05 / looks (Bonferroni). All of
-the intervals together then hold the truth with at least 95 %, whichever look ends the run.
+Stopping where an interval happens to be narrow misleads the more, the more often one looks. So
+the looks are fixed before the run, after 64, 128, 256, ... samples and at the end of the data,
+each at the level 1 - 0.05 / looks (Bonferroni): together they hold the truth with 95 %.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sized
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 from statistics import NormalDist
 
 from analysis.counting.ledger import Ledger
@@ -29,9 +28,6 @@ class Until:
     Attributes:
         target: Half of the interval's width over the mean, such as 0.01 for 1 %.
         at_most: Samples there are; the run ends with them. It fixes the number of looks.
-
-    Raises:
-        InputError: If the target is no share between 0 and 1, or there are no samples.
     """
 
     target: float
@@ -45,12 +41,7 @@ class Until:
 
     @property
     def looks(self) -> tuple[int, ...]:
-        """Numbers of samples after which the interval is looked at.
-
-        Example:
-            >>> Until(0.01, at_most=360).looks
-            (64, 128, 256, 360)
-        """
+        """Numbers of samples after which the interval is looked at, such as 64, 128, 200."""
         doubled = (FIRST_LOOK << k for k in range((self.at_most - 1).bit_length()))
         return (*(n for n in doubled if n < self.at_most), self.at_most)
 
@@ -59,8 +50,8 @@ def until_of(until: float | Until | None, batches: object) -> Until | None:
     """An `Until` from its target; a `DataLoader` says how many samples there are."""
     if until is None or isinstance(until, Until):
         return until
-    dataset = getattr(batches, "dataset", None)
-    return Until(until, len(dataset) if isinstance(dataset, Sized) and len(dataset) else AT_MOST)
+    data = getattr(batches, "dataset", None)
+    return Until(until, (len(data) if isinstance(data, Sized) else 0) or AT_MOST)
 
 
 class Stopping:
@@ -72,7 +63,7 @@ class Stopping:
         self._planned = len(self._due)
         self._level = 1 - _ALPHA / self._planned
         self._seen = self._used = 0
-        self._last: tuple[float, float] = (0.0, float("inf"))  # mean, half of the width
+        self._last = 0.0, inf  # mean, half of the width
 
     def enough(self, ledger: Ledger, *, end: bool = False) -> bool:
         """Whether a run may stop here; ``end``: the data ends, so the next look is taken now."""
@@ -85,14 +76,13 @@ class Stopping:
 
         Args:
             samples: How many were run so far; looks that were passed at once are one.
-            mean: Of the quantity.
-            variance: Of the quantity, with samples - 1 as divisor.
+            mean: Of the quantity over samples.
+            variance: The same, with samples - 1 as divisor.
         """
         self._due = [count for count in self._due if count > samples]
         self._seen, self._used = samples, self._used + 1
-        width = float("inf")
-        if samples > 1:
-            width = _t_quantile(self._level, samples - 1) * sqrt(variance / samples)
+        freedom = samples - 1
+        width = _t_quantile(self._level, freedom) * sqrt(variance / samples) if freedom else inf
         self._last = mean, width
         return self._reached or not self._due
 
@@ -104,15 +94,15 @@ class Stopping:
     def record(self) -> Sampling:
         """What came of it, with the interval of the last look."""
         mean, width = self._last
-        low, high = (None, None) if width == float("inf") else (mean - width, mean + width)
+        known = width < inf
         return Sampling(
             target=self._until.target,
             looks_planned=self._planned,
             looks_used=self._used,
             level=self._level,
             mean=mean,
-            low=low,
-            high=high,
+            low=mean - width if known else None,
+            high=mean + width if known else None,
             reached=self._reached,
         )
 
@@ -121,18 +111,12 @@ def _spread(ledger: Ledger) -> tuple[float, float]:
     """Mean and variance over samples of the synops of all sites."""
     moments = ledger.moments.moments(ledger.columns())
     synops = [i for i, name in enumerate(moments.columns) if name.startswith("synops ")]
-    scatter = sum(moments.scatter[i][j] for i in synops for j in synops)
-    divisor = max(ledger.moments.samples - 1, 1)
-    return sum(moments.mean[i] for i in synops), max(scatter, 0.0) / divisor
+    scatter = max(0.0, sum(moments.scatter[i][j] for i in synops for j in synops))
+    return sum(moments.mean[i] for i in synops), scatter / max(ledger.moments.samples - 1, 1)
 
 
 def _t_quantile(level: float, freedom: int) -> float:
-    """Two-sided quantile of Student's t (Abramowitz and Stegun 26.7.5, two terms).
-
-    Example:
-        >>> round(_t_quantile(0.95, 63), 3)  # tables: 1.998
-        1.998
-    """
+    """Two-sided quantile of Student's t (Abramowitz and Stegun 26.7.5, two terms)."""
     z = NormalDist().inv_cdf((1 + level) / 2)
     first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
     return z + first / freedom + second / freedom**2

@@ -165,6 +165,36 @@ def test_the_model_and_the_inputs_are_left_as_they_were():
     assert torch.equal(inputs, kept)
 
 
+def test_steps_in_front_are_no_samples():
+    class Clip(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+
+        def forward(self, x):  # (T, B, F)
+            return self.layer(x)
+
+    model, clip = Clip(), torch.ones(5, 2, 4)
+    options = {"steps": 5, "time_layout": "TB"}
+    table = crosscheck(model, clip, analysis.analyze(model, [clip], **options).run,
+                       time_layout="TB")  # fmt: skip
+    for tool in TOOLS:  # 5 steps x 4 inputs x 3 outputs
+        assert (of(table, tool).ours, of(table, tool).theirs) == (60, 60)
+
+
+@pytest.mark.filterwarnings("default")  # of a package that is not ours
+def test_spikingjelly_in_multi_step_mode_is_confirmed():
+    neurons = pytest.importorskip("spikingjelly.activation_based.neuron")
+    layers = pytest.importorskip("spikingjelly.activation_based.layer")
+    model = nn.Sequential(
+        layers.Conv2d(1, 2, 3, step_mode="m"), neurons.IFNode(step_mode="m"),
+        nn.Flatten(2), nn.Linear(8, 3),
+    )  # fmt: skip
+    table = compare(model, torch.ones(5, 2, 1, 4, 4), steps=5)
+    for tool in TOOLS:  # 5 steps x (9 x 2 x 4 pixels + 8 x 3)
+        assert of(table, tool).theirs == 5 * (72 + 24)
+
+
 def test_inputs_by_name_are_passed_by_position():
     class Two(nn.Module):
         def __init__(self):
