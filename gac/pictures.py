@@ -126,7 +126,17 @@ def imagenet(split: Literal["train", "test"], preprocessing: Preprocessing, root
         transforms.Normalize(preprocessing.mean, preprocessing.std),
     ]
     try:
-        pictures = datasets.ImageFolder(str(folder), transforms.Compose(steps))
+        pictures = datasets.ImageFolder(str(folder), transforms.Compose(steps), loader=_open)
     except FileNotFoundError as error:
         raise InputError(f"imagenet is not complete: {expected}; {error}") from error
     return Samples(pictures, labelled=len(pictures.classes) == IMAGENET_CLASSES)
+
+
+def _open(path: str) -> Any:
+    """One picture of a folder, as three channels."""
+    from torchvision.datasets.folder import default_loader
+
+    try:
+        return default_loader(path)
+    except Exception as error:  # a damaged picture can raise anything
+        raise InputError(f"cannot read {path}: {error}") from error

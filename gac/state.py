@@ -51,7 +51,7 @@ def check_tensors(state: Mapping[str, object]) -> dict[str, Tensor]:
 
     Raises:
         InputError: If a value is not a plain tensor in memory, has no floating-point type
-            (int64 for ``num_batches_tracked``), or is not finite.
+            (int64 for ``num_batches_tracked``), is not finite, or is a negative variance.
     """
     strange = [str(name) for name, value in state.items() if not _is_plain(name, value)]
     if strange:
@@ -70,6 +70,10 @@ def check_tensors(state: Mapping[str, object]) -> dict[str, Tensor]:
     infinite = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if infinite:
         raise InputError(f"NaN or infinite values in {listed(infinite)}")
+    variances = {name: t for name, t in tensors.items() if name.endswith("running_var")}
+    negative = [name for name, variance in variances.items() if (variance < 0).any()]
+    if negative:
+        raise InputError(f"negative variance in {listed(negative)}")
     return tensors
 
 

@@ -1,12 +1,13 @@
 """How every command line of this package ends.
 
-0 means fine, 2 bad input (one line on stderr, no traceback), 130 stopped by Ctrl-C; a command
-adds a status of its own with ``raise typer.Exit(status)``. Any other exception is a defect of
-the package and keeps its traceback.
+0 means fine, 2 bad input (one line on stderr, no traceback), 130 stopped by Ctrl-C (one line);
+a command adds a status of its own with ``raise typer.Exit(status)``. Any other exception is a
+defect of the package and keeps its traceback.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import NoReturn
 
@@ -19,25 +20,35 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 
+class Stopped(Exception):
+    """Ctrl-C where something can be said of the work so far."""
+
+
 def run(app: typer.Typer, program: str) -> NoReturn:
     """Runs an app on the arguments of this process and ends the process.
 
     Args:
         app: The command; what it returns is ignored.
-        program: The name it is called by, printed in front of an error.
+        program: The name it is called by, printed in front of a message.
     """
     try:
         # Not standalone: typer would print usage errors over several lines, in a box.
         result = app(prog_name=program, standalone_mode=False)
+        sys.stdout.flush()
     except typer.TyperException as error:
-        _fail(program, error.format_message())
+        _end(BAD_INPUT, f"{program}: error: {error.format_message()}")
     except (ModelInputError, AnalysisInputError) as error:
-        _fail(program, str(error))
-    # A raised `typer.Exit` comes back as its status, Ctrl-C as 130; a normal end as None.
-    sys.exit(result or 0)
+        _end(BAD_INPUT, f"{program}: error: {error}")
+    except OSError as error:  # a full disk behind the output, say: no defect of the package
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - or Python tries it again at exit
+        _end(BAD_INPUT, f"{program}: error: {error}")
+    except Stopped as work:
+        _end(INTERRUPTED, f"{program}: stopped; {work}")
+    if result == INTERRUPTED:  # typer's answer to Ctrl-C
+        _end(INTERRUPTED, f"{program}: stopped")
+    sys.exit(result or 0)  # a raised `typer.Exit` comes back as its status, a normal end as None
 
 
-def _fail(program: str, message: str) -> NoReturn:
-    one_line = " ".join(message.split())
-    sys.stderr.write(f"{program}: error: {one_line}\n")
-    sys.exit(BAD_INPUT)
+def _end(status: int, message: str) -> NoReturn:
+    sys.stderr.write(" ".join(message.split()) + "\n")
+    sys.exit(status)

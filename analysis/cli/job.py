@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
 from torch.utils.data import DataLoader, Subset
 
 from analysis.cli.processes import Place, joined
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from analysis.energy.conventions import Convention
     from analysis.energy.technology import Technology
     from gac.metadata import Preprocessing
-    from gac.msresnet import MSResNet
+
+
+RANDOM_INPUT = "random input: rates mean nothing"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +85,13 @@ def run_job(job: Job, convention: Convention, technology: Technology) -> Outcome
     device, dtype = _device(place.device(job.device)), getattr(torch, job.dtype)
     if job.threads is not None:
         torch.set_num_threads(job.threads)
+    labelled = everything.labelled and _same_classes(network, name)
+    title = RANDOM_INPUT if everything.random else f"{name} test"
     facts = made_by("gac-analyze") | {
         "checkpoint": file.name,
         "checkpoint_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "model": _describe(network),
-        "data": f"{name} test, {len(chosen)} of {len(everything)} samples",
+        "data": f"{title}, {len(chosen)} of {len(everything)} samples",
         "preprocessing": asdict(how),
         "device": str(device),
         "precision": job.dtype,
@@ -94,25 +99,19 @@ def run_job(job: Job, convention: Convention, technology: Technology) -> Outcome
         "processes": place.world,
         "seed": job.seed,
         "batch_size": job.batch_size,
-        "notes": _notes(network, name, random=everything.random),
+        "notes": _notes(network, name, random=everything.random, labelled=labelled),
     }
     model = network.model.to(device, dtype)
-    mine = place.share(len(chosen))
-    loader = DataLoader(Subset(chosen, mine), batch_size=job.batch_size)
-    with joined(place, device), _progress(len(mine), shown=place.speaks) as advance:
-        report = analyze(
-            model,
-            loader if everything.labelled else (images for images, _ in loader),
-            convention=convention,
-            technology=technology,
-            levels=convention.graded == "repeat-ac",
-            provenance=facts,
-            on_batch=advance,
-            until=None if job.until is None else Until(job.until, at_most=len(chosen)),
-            sample_index=mine,
-        )
+    settings = {
+        "convention": convention,
+        "technology": technology,
+        "levels": convention.graded == "repeat-ac",
+        "provenance": facts,
+    }
+    with joined(place, device):
+        report = _share(model, chosen, job, place, labelled=labelled, **settings)
     if report.run.samples < len(chosen):
-        data = f"{name} test, {report.run.samples} of {len(everything)} samples"
+        data = f"{title}, {report.run.samples} of {len(everything)} samples"
         report = _told(report, data=data)
     if not (job.crosscheck and place.speaks):
         return Outcome(report, None, place.speaks)
@@ -121,7 +120,7 @@ def run_job(job: Job, convention: Convention, technology: Technology) -> Outcome
 
 
 def _share(
-    model: MSResNet, chosen: Any, job: Job, place: Place, *, labelled: bool, **settings: Any
+    model: nn.Module, chosen: Any, job: Job, place: Place, *, labelled: bool, **settings: Any
 ) -> Report:
     """Runs this process' share of the samples; the report is on the samples of all processes."""
     mine = place.share(len(chosen))
@@ -183,13 +182,25 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _notes(network: Checkpoint, name: str, *, random: bool) -> list[str]:
-    notes = list(network.metadata.notes)
-    if random:
-        notes.insert(0, "random input: rates mean nothing")
+def _same_classes(network: Checkpoint, name: str) -> bool:
+    """Whether the labels of some data can be compared with what the network says."""
+    trained_on = network.metadata.data
+    if trained_on is None:
+        return data_source(name).classes == network.config.classes
+    return trained_on.name == name
+
+
+def _notes(network: Checkpoint, name: str, *, random: bool, labelled: bool) -> list[str]:
+    notes = [RANDOM_INPUT] if random else []
+    notes += network.metadata.notes
     trained_on = network.metadata.data
     if trained_on is not None and trained_on.name != name:
         notes.append(f"trained on {trained_on.name}, analysed on {name}")
+    if not (random or labelled):
+        notes.append(
+            f"no accuracy: the labels of this data are not the "
+            f"{network.config.classes} classes of the network"
+        )
     return notes
 
 

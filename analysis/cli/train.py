@@ -6,14 +6,13 @@ Only names and settings are imported up here, so that the help answers without t
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from analysis.cli.errors import INTERRUPTED, run
+from analysis.cli.errors import Stopped, run
 from analysis.cli.provenance import made_by
 from gac.config import MSResNetConfig
 from gac.data import data_source, load_data, usual_preprocessing
@@ -194,8 +193,7 @@ def _train(plan: Plan, *, dry_run: bool) -> None:
             for record in keep(epochs, network, metadata, plan.output):
                 bar.console.print(_line(record, plan.settings.epochs))
         except KeyboardInterrupt:
-            sys.stderr.write(f"{PROGRAM}: stopped; {_kept(plan, record)}\n")
-            raise typer.Exit(INTERRUPTED) from None
+            raise Stopped(_kept(plan, record)) from None
     console.print(f"Wrote last.pth (last epoch) and best.pth to {plan.output}", soft_wrap=True)
 
 

@@ -182,6 +182,17 @@ class TestImageNet:
         )
         assert not val.labelled
 
+    @pytest.mark.parametrize("content", [b"", b"no picture", None])
+    def test_a_damaged_picture_is_named_in_one_line(self, imagenet, content):
+        path = imagenet / "imagenet/val/n01440764/n01440764_1.JPEG"
+        path.write_bytes(path.read_bytes()[:-300] if content is None else content)
+        val = load_data(
+            "imagenet", preprocessing=usual_preprocessing("imagenet", 32), root=imagenet
+        )
+        with pytest.raises(InputError, match=r"cannot read .*n01440764_1\.JPEG: ") as caught:
+            _ = val[0]
+        assert "\n" not in str(caught.value)
+
     @pytest.mark.parametrize("leave", ["nothing", "folder", "empty class"])
     def test_an_incomplete_set_says_what_was_expected_where(self, tmp_path, leave):
         val = tmp_path / "imagenet" / "val"

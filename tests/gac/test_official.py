@@ -168,6 +168,7 @@ NORM = "layer2.0.bn2.seqbn.module.weight"
         (_poke(NORM, 7.0), rf"disagree: {NORM} \(differs from layer2\.0\.bn2\.bn\.weight\)$"),
         (_poke(NORM, float("nan")), rf"NaN or infinite values in {NORM}$"),
         (_poke("conv1.weight", float("inf")), r"NaN or infinite values in conv1\.weight$"),
+        (_poke("bn1.bn.running_var", -1.0), r"negative variance in bn1\.bn\.running_var$"),
         (
             _set("conv1.weight", lambda t: t[:3]),
             r"wrongly shaped: conv1\.weight \(3x3x3x3 instead of 4x3x3x3\)$",
