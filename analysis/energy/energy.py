@@ -67,7 +67,11 @@ class Energy:
     @cached_property
     def unpriced(self) -> tuple[str, ...]:
         """Operations that happen but have no price: the total is then a lower bound."""
-        happen = {"ac": bool(self.total.acs), "mac": bool(self.total.macs)}
+        return self.unpriced_of(self.total)
+
+    def unpriced_of(self, booked: Charge) -> tuple[str, ...]:
+        """Those of the operations of a charge that have no price."""
+        happen = {"ac": bool(booked.acs), "mac": bool(booked.macs)}
         return tuple(n for n, does in happen.items() if does and self.technology.pj(n) is None)
 
     @property

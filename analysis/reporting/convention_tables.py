@@ -64,7 +64,10 @@ def parts_table(report: Report, *, wide: bool) -> Table:
 def _part_cell(energy: Energy, part: str, charge: Charge) -> str:
     if charge.left_out_macs or (part == GATE_PRODUCT and part not in energy.work):
         return "left out"
-    return joules(float(energy.exact_pj(charge)), digits=4)
+    pj = float(energy.exact_pj(charge))
+    if not energy.unpriced_of(charge):
+        return joules(pj, digits=4)
+    return f">= {joules(pj, digits=4)}" if pj else "unpriced"
 
 
 def _priced(energy: Energy, own: float) -> list[str]:

@@ -237,7 +237,7 @@ def test_the_model_is_left_as_it_was_also_after_an_exception():
         ({"steps": 0}, "at least 1"),
         ({"roles": {"*": "brain"}}, "unknown role brain; known: stem"),
         ({"convention": "guess"}, "unknown convention 'guess'; known: operand"),
-        ({"technology": "7nm"}, "unknown technology '7nm'; known: 45nm-fp32"),
+        ({"technology": "7nm"}, "unknown technology '7nm'; known: 45nm-fp16, 45nm-fp32"),
         ({"batches": ["text"]}, "a batch must be a tensor"),
     ],
 )

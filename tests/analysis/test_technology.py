@@ -93,3 +93,18 @@ def test_an_operation_without_a_price_makes_the_total_a_lower_bound():
     layer = torch.nn.Linear(2, 2)
     report = analysis.analyze(layer, [torch.ones(1, 2)], steps=1, technology=prices)
     assert report.energy.unpriced == ("mac",)
+
+
+def test_unpriced_parts_are_not_shown_as_free():
+    import io
+
+    import torch
+    from rich.console import Console
+
+    from analysis.reporting.convention_tables import parts_table
+
+    layer = torch.nn.Linear(2, 2, bias=False)
+    report = analysis.analyze(layer, [torch.tensor([[0.3, 0.7]])], steps=1, technology="loihi")
+    console = Console(width=120, file=io.StringIO())
+    console.print(parts_table(report, wide=True))
+    assert "unpriced" in console.file.getvalue()
