@@ -54,7 +54,11 @@ def ours_on_clips(model, images):
 
 
 def spikingjelly(model, images):
-    from spikingjelly.activation_based.op_counter import DispatchCounterMode, MACCounter, SynOpCounter
+    from spikingjelly.activation_based.op_counter import (
+        DispatchCounterMode,
+        MACCounter,
+        SynOpCounter,
+    )
 
     with torch.no_grad(), DispatchCounterMode([SynOpCounter(), MACCounter()]):
         model(clip(images))
@@ -92,9 +96,7 @@ def spent(function, model, images):
 
 def ratios(function, model, images, pairs):
     function(model, images)  # warm-up
-    return [
-        spent(function, model, images) / spent(plain, model, images) for _ in range(pairs)
-    ]
+    return [spent(function, model, images) / spent(plain, model, images) for _ in range(pairs)]
 
 
 def peak_mib(name, batch):
@@ -130,8 +132,10 @@ def main():
     torch.set_num_threads(options.threads)
     model, images = network(), torch.randn(options.batch, 3, 32, 32)
     plain(model, images)
-    print(f"msresnet18-cifar, T={STEPS}, batch {options.batch}, {options.threads} threads, "
-          f"torch {torch.__version__}, {options.pairs} pairs")
+    print(
+        f"msresnet18-cifar, T={STEPS}, batch {options.batch}, {options.threads} threads, "
+        f"torch {torch.__version__}, {options.pairs} pairs"
+    )
     base = peak_mib("plain", options.batch)
     print(f"{'counter':28} {'time / plain: median [quartiles]':36} peak memory / plain")
     for name, function in COUNTERS.items():

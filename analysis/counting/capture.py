@@ -174,7 +174,8 @@ class Capture(TorchDispatchMode):
             spikes = self._spikes(scope, inputs, output)
             if spikes is None:
                 return
-            self._flow.derive(spikes, "spikes", _source(tensors_in([inputs]), spikes))
+            if self._neurons.emits_spikes(scope):
+                self._flow.derive(spikes, "spikes", _source(tensors_in([inputs]), spikes))
             values = self._leading(spikes)
             reading = self._reader.read(values)
             rows = rows_of(values, self._flow, self._batch, scope.name)

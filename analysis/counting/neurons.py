@@ -196,6 +196,10 @@ class Neurons:
             self._fired.add(scope.name)
         return True
 
+    def emits_spikes(self, scope: Scope) -> bool:
+        """Whether what a module gives out are spikes; zeros alone prove nothing."""
+        return self.is_neuron(scope.module) or scope.name in self._fired
+
     def no_neurons(self) -> set[str]:
         """Modules that seemed to be neurons and turned out to be none."""
         return self._maybe - (self._fired - self._other)

@@ -125,4 +125,5 @@ def _guess(rows: int, batch: Batch, name: str) -> Rows:
             f"{name or 'the model'}: {rows} rows can't be divided among {batch.samples} samples "
             f"and {batch.steps} steps; is the number of steps right?"
         )
-    return Rows(position // (rows // batch.samples), None, mixes=False, guessed=True)
+    sure = rows == batch.samples
+    return Rows(position // (rows // batch.samples), None, mixes=False, guessed=not sure)
