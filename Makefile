@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint clean
+.PHONY: demo test check lint clean schema
 
 demo: $(VENV)/installed
 	$(BIN)/gac-analyze --output reports/demo
@@ -35,3 +35,6 @@ $(VENV)/installed-dev: $(VENV)/installed
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+
+schema: $(VENV)/installed  # after a change of the records: writes report.schema.json anew
+	$(BIN)/python -c 'import json; from analysis.reporting.writers import json_schema; print(json.dumps(json_schema(), indent=1))' > analysis/reporting/report.schema.json

@@ -12,8 +12,10 @@ _HOME = {
     "InputError": "analysis.errors",
     "Report": "analysis.reporting.report",
     "Technology": "analysis.energy.technology",
+    "Until": "analysis.counting.sampling",
     "analyze": "analysis.pipeline",
     "convention": "analysis.energy.conventions",
+    "published": "analysis.energy.published",
     "read_report": "analysis.reporting.writers",
     "technology": "analysis.energy.technology",
 }

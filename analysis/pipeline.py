@@ -9,8 +9,8 @@ Counting knows nothing of prices, and everything after `Run` works without the m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.energy import conventions
 from analysis.energy import technology as technologies
@@ -22,6 +22,8 @@ from analysis.reporting.report import Report
 if TYPE_CHECKING:
     from torch import nn
 
+    from analysis.counting.sampling import Until
+
 
 def analyze(
     model: nn.Module,
@@ -32,25 +34,45 @@ def analyze(
     technology: str | Technology = "45nm-fp32",
     roles: Mapping[str, Role] | None = None,
     neurons: Iterable[type[nn.Module] | str] = (),
+    time_layout: Literal["BT", "TB", "loop"] | None = None,
+    forward: Callable[..., Any] | None = None,
     per_sample: bool = False,
+    neuron_detail: bool = False,
+    levels: bool = False,
     provenance: Mapping[str, Any] | None = None,
     on_batch: Callable[[int], None] | None = None,
+    until: float | Until | None = None,
+    sample_index: Sequence[int] | None = None,
+    across_processes: bool = True,
 ) -> Report:
     """Counts what a model does on batches of samples, and prices it.
 
-    The model runs in evaluation mode without gradients and is left as it was.
+    The model runs in evaluation mode without gradients and is left as it was. In a group of
+    `torch.distributed` every process gives its own samples and gets the report on all of them.
 
     Args:
         model: Any torch model whose leading axis holds samples, or samples x steps.
-        batches: Tensors ``(B, ...)``, or (tensor, labels) for the accuracy as well.
+        batches: Tensors ``(B, ...)`` or dictionaries of arguments, or (either, labels) for the
+            accuracy as well.
         steps: Simulation steps T; taken from ``model.steps`` if the model has it.
         convention: How operations are booked, by name or as a record.
         technology: Price list, by name, as a record, or the path of a TOML file.
         roles: Patterns of module paths -> role, before what the model itself declares.
-        neurons: Spiking neuron classes or module paths besides the known ones.
+        neurons: Spiking neuron classes or module paths, besides those of known frameworks and
+            those that behave like one.
+        time_layout: Where data flow can't tell: whether inputs and rows hold samples, then
+            steps (``BT``), the other way round (``TB``), or the model runs once per step
+            (``loop``).
+        forward: Called with the inputs instead of the model, to loop over steps, say.
         per_sample: Whether to keep the exact counts of every sample.
+        neuron_detail: Whether to count single neurons: channels, dead and saturated ones.
+        levels: Whether to count how often each value of an operand occurs.
         provenance: Anything the report should say about how the run was made.
         on_batch: Called after each batch with its number of samples.
+        until: Stop early, once half of the interval of the total synops is this share of them,
+            0.01 say. The batches must come in random order; see `counting.sampling`.
+        sample_index: Place of each of these samples among all, for the rows of ``per_sample``.
+        across_processes: False counts in this process alone, also inside a group.
 
     Raises:
         InputError: If an argument can't be used, or no batch had a sample in it.
@@ -62,20 +84,26 @@ def analyze(
         >>> int(report.sites.synops[0])  # 2 inputs are not zero, each meets 4 weights
         8
     """
-    from analysis.counting.run import count
+    from analysis.counting.run import Options, count
+    from analysis.counting.sampling import until_of
 
     if isinstance(convention, str):
         convention = conventions.convention(convention)
     if isinstance(technology, str):
         technology = technologies.technology(technology)
-    run = count(
-        model,
-        batches,
+    options = Options(
         steps=steps,
-        roles=roles,
+        roles=roles or {},
         neurons=neurons,
+        time_layout=time_layout,
+        forward=forward,
         per_sample=per_sample,
-        provenance=provenance,
+        neuron_detail=neuron_detail,
+        levels=levels,
+        provenance=provenance or {},
         on_batch=on_batch,
+        until=until_of(until, batches),
+        sample_index=sample_index,
+        across_processes=across_processes,
     )
-    return Report(run, convention, technology)
+    return Report(count(model, batches, options), convention, technology)

@@ -39,6 +39,24 @@ class SiteKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerShape:
+    """The sizes of a layer with weights that memory models ask for.
+
+    Attributes:
+        channels_in, channels_out: Of a convolution; input and output features of a product with
+            a matrix. Of all groups together.
+        kernel, stride: Along each axis of a convolution; empty for a product with a matrix.
+        biased: Whether it adds a bias of its own.
+    """
+
+    channels_in: int
+    channels_out: int
+    kernel: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    biased: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class SiteRecord:
     """What happened at one weight operation.
 
@@ -57,6 +75,15 @@ class SiteRecord:
         synops: Pairs (non-zero input element, weight element) that meet inside the output.
         nonzeros, elements: Of the input.
         synops_by_step: The synops of each step; None for a site that mixes all steps.
+        other_operand: What the second input is, where both are activations: then synops are
+            pairs of non-zeros if both or neither are spikes, else counted from the spikes' side.
+        one_sided_synops: The non-zeros of the first input times their fan-out, where synops are
+            pairs.
+        weights, zero_weights: Weight elements, and how many of them are exactly zero; synops
+            with those are counted like any other.
+        levels: How often each value of the operand occurs, if that was asked for.
+        layout_guessed: Whether samples and steps were told apart by a guess.
+        shape: Sizes of the layer; None for two activations and transposed convolutions.
     """
 
     key: SiteKey
@@ -75,11 +102,37 @@ class SiteRecord:
     nonzeros: int
     elements: int
     synops_by_step: tuple[int, ...] | None
+    other_operand: OperandKind | None = None
+    one_sided_synops: int | None = None
+    weights: int = 0
+    zero_weights: int = 0
+    levels: Mapping[str, int] | None = None
+    layout_guessed: bool = False
+    shape: LayerShape | None = None
 
     @property
     def in_rate(self) -> float:
         """Non-zero share of the input."""
         return self.nonzeros / self.elements if self.elements else 0.0
+
+
+RATE_BINS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronDetail:
+    """The single neurons of a layer.
+
+    Attributes:
+        channels: Spikes of each channel.
+        dead, saturated: Neurons that never fired, and that fired at every step of every sample.
+        histogram: Neurons by their firing rate, in ten equal bins from 0 to 1.
+    """
+
+    channels: tuple[int, ...]
+    dead: int
+    saturated: int
+    histogram: tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +143,16 @@ class NeuronRecord:
         site, call: Path of its module, and the how-manieth call of it in the forward pass.
         neurons: Neurons in the layer.
         spikes_by_step: Spikes at each step, summed over samples and neurons.
+        found_by: Whether its class or name was known, or its behaviour gave it away.
+        detail: Of the single neurons, if that was asked for.
     """
 
     site: str
     call: int
     neurons: int
     spikes_by_step: tuple[int, ...]
+    found_by: Literal["known", "behaviour"] = "known"
+    detail: NeuronDetail | None = None
 
     @property
     def spikes(self) -> int:
@@ -152,6 +209,28 @@ class SampleCount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a run decided that it had seen enough samples, by its total synops.
+
+    Attributes:
+        target: Half of the interval's width over the mean, at which it may stop.
+        looks_planned, looks_used: How often the interval could be and was looked at.
+        level: Of the interval at each look, so that all of them together have 95 %.
+        mean, low, high: Synops per sample; no interval from a single sample.
+        reached: Whether the interval became as narrow as that before the samples ended.
+    """
+
+    target: float
+    looks_planned: int
+    looks_used: int
+    level: float
+    mean: float
+    low: float | None
+    high: float | None
+    reached: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """Everything counted in one run of a model over samples.
 
@@ -165,6 +244,7 @@ class Run:
         warnings: What a reader should know before trusting a number.
         provenance: Versions, device, precision, data: whatever made the run.
         per_sample: Counts of each sample, if they were asked for.
+        sampling: Why it ended where it did, if not simply with the data.
     """
 
     samples: int
@@ -179,6 +259,7 @@ class Run:
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     per_sample: tuple[SampleCount, ...] = ()
+    sampling: Sampling | None = None
 
     @cached_property
     def neuron_updates(self) -> int:

@@ -50,8 +50,7 @@ class MSResNet(nn.Module):
     """The network of a `MSResNetConfig`.
 
     What it says of itself for an analysis of its operations: `site_roles` maps patterns of
-    module paths to the part they play, `spanning_sites` names the layers that mix all steps,
-    `time_layout` says that leading axes hold samples, then steps.
+    module paths to the part they play.
     """
 
     site_roles: ClassVar[dict[str, str]] = {
@@ -61,8 +60,6 @@ class MSResNet(nn.Module):
         "stages.*.shortcut.conv": "shortcut",
         "head": "readout",
     }
-    spanning_sites: ClassVar[tuple[str, ...]] = ("encoder.gate.temporal.*",)
-    time_layout: ClassVar[str] = "BT"
 
     def __init__(self, config: MSResNetConfig) -> None:
         super().__init__()

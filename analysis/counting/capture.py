@@ -2,86 +2,89 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import (
+    TorchDispatchMode,
+    _disable_current_modes,
+    _get_current_dispatch_mode_stack,
+)
 from torch.utils.flop_counter import flop_registry
 
-from analysis.counting.dataflow import DataFlow, Trace, elements_of_work, moves_only
-from analysis.counting.op_rules import RULES, Product
-from analysis.counting.operands import OperandReader
+from analysis.counting.dataflow import DataFlow, Trace, tensors_in
+from analysis.counting.elementwise import elements_of_work, moves_only
+from analysis.counting.neurons import Neurons
+from analysis.counting.op_rules import RULES
+from analysis.counting.operands import OperandReader, count_zeros
+from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog, WorkLog
+from analysis.counting.products import Product, per_row
+from analysis.counting.recurrence import by_step
+from analysis.counting.rows import Batch, rows_of
 from analysis.counting.scopes import Scope, Scopes
-from analysis.counting.tally import NeuronTally, Series, SiteTally, exact
-from analysis.counting.time_layout import TimeLayout
 from analysis.errors import InputError
-from analysis.records import Origin, SiteKey, Work
+from analysis.records import Origin
 
 
 class Capture(TorchDispatchMode):
     """Counts every weight operation and every spike while it is active.
 
     It sits below autograd on the operations themselves, so functional calls, shared modules and
-    keyword arguments are all seen. Use `watch` around one forward pass; sums stay.
+    keyword arguments are all seen.
 
     Args:
         model: The model to be run.
-        neurons: Its spiking neuron layers.
+        neurons: How its spiking neuron layers are known.
+        steps: Simulation steps T.
         may_be_static: Which sites to look at for equal input at all steps.
-        keep_samples: Whether to keep the counts of every sample.
+        histograms: Whether to count how often each value of an operand occurs.
+        neuron_detail: Whether to count the spikes of every single neuron.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        neurons: frozenset[nn.Module],
+        neurons: Neurons,
         *,
-        may_be_static: Callable[[str], bool] = lambda _name: False,
-        keep_samples: bool = False,
+        steps: int,
+        may_be_static: Callable[[str], bool],
+        histograms: bool = False,
+        neuron_detail: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.sites: dict[SiteKey, SiteTally] = {}
-        self.neurons: dict[tuple[str, int], NeuronTally] = {}
-        self.elementwise: Counter[tuple[str, Work]] = Counter()
-        self.uncounted: Counter[str] = Counter()
         self.scopes = Scopes(model, self._leave)
-        self._neuron_modules = neurons
+        self._neurons = neurons
         self._may_be_static = may_be_static
-        self._keep_samples = keep_samples
-        self._reader = OperandReader()
-        self._flow = DataFlow()
-        self._layout = TimeLayout(samples=1, steps=1)
+        self._neuron_detail = neuron_detail
+        self._reader = OperandReader(histograms=histograms)
+        self._flow = DataFlow(steps)
         self._elementary: set[Any] = set()
+        self._batch = Batch(samples=1, steps=steps)
+        self._log = PassLog()
+        self._inner: list[SiteLog] = []  # of the neuron layer that is running
+        self._zero_weights: dict[tuple[int, int], int] = {}
         for parameter in model.parameters():
             self._flow.mark(parameter, Trace("weight"))
 
     @contextmanager
-    def watch(self, inputs: Tensor, layout: TimeLayout) -> Iterator[None]:
-        """Counts one forward pass over a batch."""
-        self._layout = layout
-        self._flow.mark(inputs, Trace("image"))
+    def watch(self, inputs: Tensor, batch: Batch) -> Iterator[PassLog]:
+        """Counts one forward pass over a batch into the log it gives."""
+        if any(isinstance(mode, Capture) for mode in _get_current_dispatch_mode_stack()):
+            raise InputError("a model is already being counted here; captures can't be nested")
+        self._batch, self._log, self._inner = batch, PassLog(), []
+        self._flow.mark(inputs, Trace("image", axes=batch.axes(inputs)))
+        fast_path = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)  # it hides its products
         try:
             with self.scopes.watch(), self:
-                yield
+                yield self._log
         finally:
+            torch.backends.mha.set_fastpath_enabled(fast_path)
             self._reader.forget()
             self._flow.keep_only_weights()
-
-    def series(self) -> dict[str, Series]:
-        """Every counted quantity, by the name of its column in the moments."""
-        found = {}
-        for key, site in self.sites.items():
-            place = f"{key.name} {key.index} {key.call}"
-            found[f"synops {place}"] = site.synops
-            found[f"nonzeros {place}"] = site.nonzeros
-        for (name, call), neuron in self.neurons.items():
-            found[f"spikes {name} {call}"] = neuron.spikes
-        return found
 
     def __torch_dispatch__(
         self,
@@ -90,128 +93,145 @@ class Capture(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Counts an operation, then runs it."""
+        """Runs an operation and counts it."""
         kwargs = kwargs or {}
         rule = RULES.get(func)
-        if rule is not None:
-            self._count(rule(*args, **kwargs))
-            result = func(*args, **kwargs)
-            self._flow.mark(result, Trace("current"))
-            return result
-        if func not in self._elementary:
+        if rule is None and func not in self._elementary:
             with self:  # under inference_mode whole layers arrive here: look inside them
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
             self._elementary.add(func)
         result = func(*args, **kwargs)
-        inside_neuron = self.scopes.current.module in self._neuron_modules
-        if not moves_only(func) and not inside_neuron:
-            self._note_work(func, args, result)
-        if not inside_neuron:
+        if rule is not None:
+            for product in rule(self._flow, result, *args, **kwargs):
+                self._count(product)
+        if not self._inside_neuron():
             self._flow.follow(func, args, result)
+            if rule is None and not moves_only(func):
+                self._note_work(func, args, result)
         return result
 
     def _count(self, product: Product) -> None:
-        if self._flow.of(product.weight).origin != "weight":
-            self.uncounted["product of two activations"] += 1
-            return
         key = self.scopes.current.next_site()
-        trace, layout = self._flow.of(product.operand), self._layout
-        reading = self._reader.read(product.operand)
-        meets = _weighted(reading.nonzeros, product.fans) * product.multiplicity
-        nonzeros = _per_row(reading.nonzeros)
-
-        synops, nonzeros = layout.fold(meets, key.name), layout.fold(nonzeros, key.name)
-        spans = layout.spans(key.name)
-        repeats = layout.steps if synops.shape[1] < layout.steps and not spans else 1
-        columns = synops.shape[1] * repeats
-        tally = self._site(key, product.op, _origin(trace), spans=spans)
-        tally.synops.add(exact(synops.expand(-1, columns)))
-        tally.nonzeros.add(exact(nonzeros.expand(-1, columns)))
-        tally.see(reading.levels, origin=_origin(trace), static=self._is_static(key, product))
-        tally.repeats, tally.executed_steps = repeats, layout.steps // repeats
-        rows = len(product.operand) * repeats
-        interior = [_trim(fan, pad) for fan, pad in _with_padding(product.fans, trace.padding)]
-        channels = product.operand.shape[1]
-        tally.dense_macs += rows * product.dense_per_row
-        tally.inside_macs += (
-            rows * channels * product.multiplicity * prod(int(fan.sum()) for fan in interior)
-        )
-        tally.elements += rows * channels * prod(len(fan) for fan in interior)
-        self.elementwise[key.name, "bias"] += rows * product.biased_outputs_per_row
-
-    def _site(self, key: SiteKey, op: str, origin: Origin, *, spans: bool) -> SiteTally:
-        if key not in self.sites:
-            synops, nonzeros = Series(self._keep_samples), Series(self._keep_samples)
-            self.sites[key] = SiteTally(
-                key=key, op=op, origin=origin, spans=spans, synops=synops, nonzeros=nonzeros
+        values = product.rows
+        rows = rows_of(values, self._flow, self._batch, key.name)
+        trace = self._flow.of(product.inputs[0])
+        static = not rows.mixes and rows.steps is None
+        if rows.steps is not None and self._may_be_static(key.name):
+            places = rows.samples * self._batch.steps + rows.steps
+            static = _equal_steps(values, places, self._batch)
+        log = self._inner if self._inside_neuron() else self._log.sites
+        log.append(
+            SiteLog(
+                key=key,
+                op=product.op,
+                origins=tuple(_origin(self._flow.of(x)) for x in product.inputs),
+                counted=product.count(self._reader, trace.padding),
+                rows=rows,
+                static=static,
+                weights=self._weights(product),
+                biased_outputs=product.biased_outputs,
+                shape=product.shape,
             )
-        return self.sites[key]
+        )
 
-    def _is_static(self, key: SiteKey, product: Product) -> bool:
-        if not self._layout.holds_steps(len(product.operand)):
-            return True
-        return self._may_be_static(key.name) and self._layout.equal_steps(product.operand)
+    def _weights(self, product: Product) -> tuple[int, int]:
+        """Weights of a product and how many are exactly zero; looked at once per storage."""
+        weight = product.weight
+        if weight is None:
+            return 0, 0
+        place = (
+            weight.untyped_storage()._cdata,
+            weight._version if not weight.is_inference() else 0,
+        )
+        if place not in self._zero_weights:
+            self._zero_weights[place] = count_zeros(weight)
+        return weight.numel(), self._zero_weights[place]
 
     def _note_work(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         found = elements_of_work(func, args, result)
+        name = self.scopes.current.name
         if found is None:
-            if func.overloadpacket in flop_registry or self._flow.reads_weight_matrix(args):
-                self.uncounted[str(func)] += 1
+            weighs = any(x.dim() > 1 and self._flow.is_weight(x) for x in tensors_in(args))
+            if weighs or func.overloadpacket in flop_registry:
+                self._log.uncounted[str(func)] += 1
             return
         work, tensor = found
-        scope, layout = self.scopes.current, self._layout
-        rows = len(tensor) if tensor.dim() else 1
-        serves_all_steps = not layout.leads(tensor.shape) and not layout.holds_steps(rows)
-        repeats = layout.steps if serves_all_steps and not layout.spans(scope.name) else 1
-        self.elementwise[scope.name, work] += tensor.numel() * repeats
-
-    def _leave(self, scope: Scope, output: Any) -> None:
-        if scope.module not in self._neuron_modules:
-            return
-        if not isinstance(output, Tensor):
-            raise InputError(
-                f"neuron layer {scope.name!r} returned {type(output).__name__}, expected a tensor"
-            )
-        self._flow.mark(output, Trace("spikes"))
-        layout = self._layout
-        with torch.utils._python_dispatch._disable_current_modes():
-            rows = output.flatten(0, 1) if layout.leads(output.shape) else output
-            reading = self._reader.read(rows)
-            spikes = layout.fold(_per_row(reading.nonzeros), scope.name)
-        neurons = rows.numel() // (layout.samples * layout.steps)
-        tally = self.neurons.setdefault(
-            (scope.name, scope.call),
-            NeuronTally(scope.name, scope.call, neurons, Series(self._keep_samples)),
+        axes = self._flow.of(tensor).axes
+        serves_all = (
+            self._flow.knows(tensor) and not axes.mixed and self._flow.step_along(tensor) is None
         )
-        tally.spikes.add(exact(spikes))
+        self._log.work.append(WorkLog(name, work, tensor.numel(), serves_all=serves_all))
+
+    def _inside_neuron(self) -> bool:
+        return any(self._neurons.is_neuron(scope.module) for scope in self.scopes.running)
+
+    def _leave(self, scope: Scope, inputs: Any, output: Any) -> None:
+        if self._inside_neuron():
+            return  # part of a neuron that is reported as a whole
+        with _disable_current_modes():
+            spikes = self._spikes(scope, inputs, output)
+            if spikes is None:
+                return
+            if self._neurons.emits_spikes(scope):
+                self._flow.derive(spikes, "spikes", _source(tensors_in([inputs]), spikes))
+            values = self._leading(spikes)
+            reading = self._reader.read(values)
+            rows = rows_of(values, self._flow, self._batch, scope.name)
+            counts = per_row(reading.nonzeros)
+            by_neuron = values.sum(0, dtype=torch.float64) if self._neuron_detail else None
+        if rows.steps is not None:  # the layer walked over the steps by itself
+            self._inner = by_step(self._inner, self._batch.steps, scope.call)
+        self._log.sites += self._inner
+        self._inner = []
+        self._log.spikes.append(
+            SpikeLog(
+                site=scope.name,
+                call=scope.call,
+                cells=spikes.numel(),
+                counts=counts,
+                levels=reading.levels,
+                rows=rows,
+                by_neuron=by_neuron,
+            )
+        )
+
+    def _spikes(self, scope: Scope, inputs: Any, output: Any) -> Tensor | None:
+        """The spikes a module gave out, if it is a neuron layer or behaves like one."""
+        found = next(iter(tensors_in([output])), None)
+        if self._neurons.is_neuron(scope.module):
+            if found is None:
+                raise InputError(f"neuron layer {scope.name!r} gave out no tensor")
+            return found
+        if found is None or not found.is_floating_point() or not found.dim():
+            return None
+        if self._flow.knows(found) and self._flow.of(found).origin == "spikes":
+            return None  # passed on: pooling, dropout, a container around a neuron
+        behaves = self._neurons.behaves(scope, tensors_in([inputs]), found, self._reader)
+        return found if behaves else None
+
+    def _leading(self, spikes: Tensor) -> Tensor:
+        """Spikes as ``(N, C, *S)``, samples and steps together in front."""
+        if spikes.dim() == 1:
+            return spikes.unsqueeze(1)
+        sample, step = self._flow.sample_dim(spikes), self._flow.step_along(spikes)
+        both = {sample if sample is not None else 0, step[0] if step else None}
+        return spikes.flatten(0, 1) if both == {0, 1} else spikes
+
+
+def _source(inputs: list[Tensor], spikes: Tensor) -> Tensor | None:
+    """The input a neuron's spikes are laid out like; recurrent ones may have other features."""
+    alike = [x for x in inputs if x.dim() == spikes.dim() and x.shape[:-1] == spikes.shape[:-1]]
+    return next((x for x in alike if x.shape == spikes.shape), alike[0] if alike else None)
 
 
 def _origin(trace: Trace) -> Origin:
     return "current" if trace.origin == "weight" else trace.origin
 
 
-def _per_row(nonzeros: Tensor) -> Tensor:
-    """``(N, *S)`` -> ``(N,)``."""
-    return nonzeros.flatten(1).sum(1) if nonzeros.dim() > 1 else nonzeros
-
-
-def _weighted(nonzeros: Tensor, fans: tuple[Tensor, ...]) -> Tensor:
-    """Non-zeros per position, each times its fan-out: ``(N, *S)`` -> ``(N,)``, exact."""
-    for fan in reversed(fans):
-        nonzeros = nonzeros @ fan.to(nonzeros.device)
-    return nonzeros
-
-
-def _with_padding(
-    fans: tuple[Tensor, ...], padding: tuple[int, ...]
-) -> Iterator[tuple[Tensor, tuple[int, int]]]:
-    """Each axis with the zeros before and after it; torch lists them from the last axis."""
-    for axis, fan in enumerate(reversed(fans)):
-        before, after = padding[2 * axis : 2 * axis + 2] or (0, 0)
-        yield fan, (before, after)
-
-
-def _trim(fan: Tensor, padding: tuple[int, int]) -> Tensor:
-    return fan[padding[0] : len(fan) - padding[1]]
+def _equal_steps(values: Tensor, places: Tensor, batch: Batch) -> bool:
+    """Whether every sample's rows are the same, bit for bit, at all steps."""
+    order = places.argsort(stable=True)
+    by_step = values[order].view(batch.samples, batch.steps, -1)
+    return all(torch.equal(by_step[:, t], by_step[:, 0]) for t in range(1, batch.steps))

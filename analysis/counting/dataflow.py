@@ -1,48 +1,22 @@
-"""Where tensors come from: origins and zero padding, followed from operation to operation."""
+"""Where tensors come from: origins, zero padding, samples and steps, operation by operation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._pytree import tree_leaves
 
+from analysis.counting.axes import Axes, Axis, carried
+from analysis.counting.elementwise import MOVES, WORK, aten
 from analysis.records import Origin, Work
 
-aten = torch.ops.aten
-
-# Operations that move values without computing: the result is still what it was.
-_MOVES = {
-    aten.cat, aten.stack, aten.clone, aten.copy_, aten._to_copy, aten.repeat, aten.index,
-    aten.index_select, aten.gather, aten.roll, aten.flip, aten.constant_pad_nd, aten.fill_,
-    aten.reflection_pad1d, aten.reflection_pad2d, aten.replication_pad2d, aten._unsafe_view,
-    aten.empty_like, aten.zeros_like, aten.ones_like, aten.full_like, aten.detach_,
-    aten.empty, aten.zeros, aten.full, aten.new_zeros, aten.new_empty, aten.zero_,
-    aten.contiguous, aten.lift_fresh, aten.arange, aten.scalar_tensor, aten.resize_,
-}  # fmt: skip
-
-WORK: dict[Any, Work] = {
-    **dict.fromkeys(
-        [aten.native_batch_norm, aten.cudnn_batch_norm, aten._native_batch_norm_legit_no_training,
-         aten._batch_norm_no_update, aten.native_layer_norm, aten.native_group_norm],
-        "normalisation",
-    ),
-    **dict.fromkeys([aten.add, aten.add_, aten.sub, aten.sub_, aten.rsub], "addition"),
-    **dict.fromkeys([aten.mul, aten.mul_, aten.div, aten.div_], "product"),
-    **dict.fromkeys(
-        [aten.relu, aten.relu_, aten.sigmoid, aten.tanh, aten.gelu, aten.silu, aten._softmax],
-        "activation",
-    ),
-    **dict.fromkeys(
-        [aten.mean, aten.sum, aten.amax, aten.max, aten._adaptive_avg_pool2d, aten.avg_pool2d,
-         aten.max_pool2d_with_indices],
-        "pooling",
-    ),
-}  # fmt: skip
+_CONTRACT = {aten.mm, aten.bmm, aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_}
+_CONVOLVE = {aten.convolution, aten._convolution}
+_REDUCE = {aten.mean, aten.sum, aten.amax, aten.amin, aten.max, aten.prod, aten.any}
 
 
 @dataclass(frozen=True)
@@ -52,20 +26,28 @@ class Trace:
     Attributes:
         origin: Where it comes from; ``weight`` for parameters and what is made of them.
         padding: Zeros around it, as (before, after) per trailing axis from the last.
+        axes: Where samples and steps lie in its storage.
     """
 
     origin: Origin | Literal["weight"] = "current"
     padding: tuple[int, ...] = ()
+    axes: Axes = field(default_factory=Axes)
 
 
 class DataFlow:
-    """Remembers a `Trace` per storage, so that views share it."""
+    """Remembers a `Trace` per storage, so that views share it.
 
-    def __init__(self) -> None:
+    Args:
+        steps: Simulation steps T: a new axis of that length made by repeating or stacking holds
+            the steps.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
         self._traces: dict[int, tuple[StorageWeakRef, Trace]] = {}
 
     def mark(self, tensor: Tensor, trace: Trace) -> None:
-        """Says where a tensor comes from."""
+        """Says what is known of a tensor."""
         storage = tensor.untyped_storage()
         self._traces[storage._cdata] = (StorageWeakRef(storage), trace)
 
@@ -74,9 +56,43 @@ class DataFlow:
         known = self._traces.get(tensor.untyped_storage()._cdata)
         return known[1] if known else Trace()
 
+    def knows(self, tensor: Tensor) -> bool:
+        """Whether anything is known of a tensor."""
+        return tensor.untyped_storage()._cdata in self._traces
+
+    def is_weight(self, tensor: Tensor) -> bool:
+        """Whether a tensor is a parameter, or made of parameters only."""
+        return self.of(tensor).origin == "weight"
+
     def keep_only_weights(self) -> None:
         """Forgets one forward pass."""
         self._traces = {k: v for k, v in self._traces.items() if v[1].origin == "weight"}
+
+    def sample_dim(self, tensor: Tensor) -> int | None:
+        """The dimension of a tensor that runs over samples, if one does."""
+        axis = self.of(tensor).axes.sample
+        found = axis.along(tensor) if axis else None
+        return found[0] if found else None
+
+    def step_along(self, tensor: Tensor) -> tuple[int, int] | None:
+        """The dimension that runs over steps and how many entries share one.
+
+        A dimension of length T that was made by expanding holds the steps too.
+        """
+        axis = self.of(tensor).axes.step
+        if axis is not None:
+            return axis.along(tensor)
+        for dim, (length, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
+            if stride == 0 and length == self._steps > 1:
+                return dim, 1
+        return None
+
+    def derive(self, result: Tensor, origin: Origin, source: Tensor | None) -> None:
+        """Marks a tensor of a given origin, laid out as before or else as a source is."""
+        axes = self.of(result).axes
+        if not self.knows(result) and source is not None:
+            axes = self._axes(None, (), [source], result)
+        self.mark(result, Trace(origin, axes=axes))
 
     def follow(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         """Marks the results of an operation by what went into it.
@@ -86,30 +102,98 @@ class DataFlow:
         """
         if func.is_view:
             return
-        origins = {self.of(x).origin for x in _tensors(args) if self._knows(x)}
-        if not origins:
+        inputs = [x for x in tensors_in(args) if self.knows(x)]
+        if not inputs:
             return
+        packet = func.overloadpacket
+        origins: set[Any] = {self.of(x).origin for x in inputs}
+        if packet in _CONTRACT and len(inputs) < len(tensors_in(args)):
+            origins.add("current")  # weights met something unknown, such as a first state of zeros
         if origins != {"weight"}:
             origins.discard("weight")  # a learned scale or offset changes no origin
-        packet = func.overloadpacket
         trace = Trace(_combine(packet, WORK.get(packet), origins))
         if packet is aten.constant_pad_nd and (len(args) < 3 or args[2] == 0):
             trace = replace(trace, padding=tuple(args[1]))
-        for tensor in _tensors([result]):
-            self.mark(tensor, trace)
+        for tensor in tensors_in([result]):
+            if self.knows(tensor):  # changed in place: its axes stay
+                self.mark(tensor, replace(trace, axes=self.of(tensor).axes))
+            else:
+                self.mark(tensor, replace(trace, axes=self._axes(packet, args, inputs, tensor)))
 
-    def reads_weight_matrix(self, args: tuple[Any, ...]) -> bool:
-        """Whether a weight with at least two axes is among the arguments."""
-        return any(x.dim() > 1 and self.of(x).origin == "weight" for x in _tensors(args))
+    def _axes(
+        self, packet: Any, args: tuple[Any, ...], inputs: list[Tensor], result: Tensor
+    ) -> Axes:
+        sample, step, mixed = None, None, False
+        for x in inputs:
+            known = self.of(x).axes
+            mixed = mixed or known.mixed
+            along = known.sample.along(x) if known.sample else None
+            if sample is None and along is not None:
+                dim = _corresponding(packet, args, x, result, along[0])
+                sample = None if dim is None else carried(known.sample, result, dim, along[1])
+            along = self.step_along(x)
+            if step is None and along is not None:
+                dim = _corresponding(packet, args, x, result, along[0])
+                axis = known.step or Axis(1, self._steps)
+                step = None if dim is None else carried(axis, result, dim, along[1])
+                mixed = mixed or dim is None
+        if step is None:
+            step = self._new_step_axis(packet, args, result)
+        return Axes(sample, step, mixed=mixed and step is None)
 
-    def _knows(self, tensor: Tensor) -> bool:
-        return tensor.untyped_storage()._cdata in self._traces
+    def _new_step_axis(self, packet: Any, args: tuple[Any, ...], result: Tensor) -> Axis | None:
+        """Steps that begin here: T tensors stacked, or one repeated T times."""
+        if self._steps == 1:
+            return None
+        if packet is aten.stack and len(args[0]) == self._steps:
+            dim = args[1] % result.dim() if len(args) > 1 else 0
+            return Axis(result.stride(dim), self._steps)
+        if packet is aten.repeat and self._steps in args[1]:
+            dim = list(args[1]).index(self._steps)
+            before = (
+                args[0].shape[dim - (result.dim() - args[0].dim())] if _inside(args, dim) else 1
+            )
+            return Axis(result.stride(dim) * before, self._steps)
+        return None
+
+
+def _inside(args: tuple[Any, ...], dim: int) -> bool:
+    return dim >= len(args[1]) - args[0].dim()
+
+
+def _corresponding(
+    packet: Any, args: tuple[Any, ...], x: Tensor, result: Tensor, dim: int
+) -> int | None:
+    """The dimension of a result that a dimension of an input became; None if it was used up."""
+    if packet in _CONTRACT:
+        contracted = x.dim() - 1 if x is args[-2] else x.dim() - 2
+        if dim == contracted:
+            return None
+    elif packet in _CONVOLVE and dim == 1 and x.dim() == result.dim():
+        return None
+    elif packet in _REDUCE and x.dim() != result.dim():
+        gone = _reduced_dims(args, x)
+        return None if dim in gone else dim - sum(d < dim for d in gone)
+    elif packet is aten.stack:
+        new = args[1] % result.dim() if len(args) > 1 else 0
+        return dim + (dim >= new)
+    target = dim + result.dim() - x.dim()
+    same = 0 <= target < result.dim() and (
+        result.shape[target] == x.shape[dim] or packet is aten.repeat
+    )
+    return target if same else None
+
+
+def _reduced_dims(args: tuple[Any, ...], x: Tensor) -> set[int]:
+    dims = args[1] if len(args) > 1 else range(x.dim())
+    listed = [dims] if isinstance(dims, int) else list(dims or range(x.dim()))
+    return {d % x.dim() for d in listed}
 
 
 def _combine(packet: Any, work: Work | None, origins: set[Any]) -> Any:
-    """The origin of a result, from those of its floating inputs."""
+    """The origin of a result, from those of its inputs."""
     spiking = origins & {"spikes", "gated-spikes", "pooled-spikes"}
-    if packet in _MOVES or work == "addition":
+    if packet in MOVES or work == "addition":
         return next(iter(origins)) if len(origins) == 1 else "current"
     if work == "product" and spiking:
         return next(iter(spiking)) if len(origins) == 1 else "gated-spikes"
@@ -121,24 +205,10 @@ def _combine(packet: Any, work: Work | None, origins: set[Any]) -> Any:
 
 
 def _pooled(packet: Any, origin: Any) -> Any:
-    if origin == "spikes" and packet not in (aten.amax, aten.max, aten.max_pool2d_with_indices):
-        return "pooled-spikes"
-    return origin
+    keeps_spikes = (aten.amax, aten.max, aten.max_pool2d_with_indices)
+    return "pooled-spikes" if origin == "spikes" and packet not in keeps_spikes else origin
 
 
-def moves_only(func: Any) -> bool:
-    """Whether an operation computes nothing: views, copies, factories."""
-    return func.is_view or func.overloadpacket in _MOVES
-
-
-def elements_of_work(func: Any, args: tuple[Any, ...], result: Any) -> tuple[Work, Tensor] | None:
-    """What kind of elementwise work an operation is, and the tensor whose elements it touches."""
-    work = WORK.get(func.overloadpacket)
-    if work is None and torch.Tag.pointwise in func.tags:
-        work = "other"
-    tensors = _tensors(args if work == "pooling" else [result])
-    return (work, tensors[0]) if work is not None and tensors else None
-
-
-def _tensors(values: Iterable[Any]) -> list[Tensor]:
+def tensors_in(values: Iterable[Any]) -> list[Tensor]:
+    """All tensors in nested arguments."""
     return [leaf for leaf in tree_leaves(list(values)) if isinstance(leaf, Tensor)]

@@ -1,13 +1,13 @@
-"""Weight operations as fan-outs: how many (output, weight) pairs read each input element.
+"""Weight operations: one rule per aten operation, one row in `RULES`.
 
-One rule per aten operation, one row in `RULES`. A rule knows shapes only; who ran it and what
-its operand holds is for others.
+A rule takes the arguments and the result of an operation and gives the products in it. It knows
+shapes only; who ran it and what the operands hold is for others.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -15,33 +15,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from analysis.counting.attention_rules import ATTENTION_RULES
+from analysis.counting.axes import Axes, Axis
+from analysis.counting.dataflow import DataFlow
+from analysis.counting.products import PairProduct, Product, WeightProduct
+from analysis.counting.recurrent_rules import RECURRENT_RULES
+from analysis.records import LayerShape
+
 aten = torch.ops.aten
-
-
-@dataclass(frozen=True)
-class Product:
-    """One weight operation, as far as counting needs it.
-
-    An input element at position ``s`` of its channel meets
-    ``multiplicity * prod(fans[i][s[i]])`` weight elements.
-
-    Attributes:
-        op: Its everyday name.
-        operand: The input, ``(N, C, *S)``.
-        weight: The other factor.
-        fans: Per spatial axis, the (output, tap) pairs that read each input position.
-        multiplicity: Output channels that each input channel feeds.
-        dense_per_row: Multiply-accumulates per row of the leading axis, padding included.
-        outputs_per_row: Output elements per row, for the bias; 0 without one.
-    """
-
-    op: str
-    operand: Tensor
-    weight: Tensor
-    fans: tuple[Tensor, ...]
-    multiplicity: int
-    dense_per_row: int
-    biased_outputs_per_row: int
 
 
 @lru_cache(maxsize=1024)
@@ -70,6 +51,8 @@ def axis_fan(
 
 
 def convolution(
+    _flow: DataFlow,
+    result: Tensor,
     operand: Tensor,
     weight: Tensor,
     bias: Tensor | None,
@@ -77,77 +60,124 @@ def convolution(
     padding: Sequence[int],
     dilation: Sequence[int],
     transposed: bool,
-    output_padding: Sequence[int],
+    _output_padding: Sequence[int],
     groups: int,
     *_flags: bool,
-) -> Product:
+) -> list[Product]:
     """Convolutions of any dimension, grouped, strided, dilated, transposed."""
     axes = weight.dim() - 2
-    if operand.dim() == axes + 1:  # without a batch axis
-        operand = operand.unsqueeze(0)
-    kernel, sizes = weight.shape[2:], operand.shape[2:]
-    settings = [_each_axis(x, axes) for x in (stride, padding, dilation, output_padding)]
-    shape = zip(sizes, kernel, *settings, strict=True)
-    outputs = [_output_size(*axis, transposed=transposed) for axis in shape]
-    stride, padding, dilation, _ = settings
+    batched = operand.dim() == axes + 2
+    values = operand if batched else operand.unsqueeze(0)
+    sizes, outputs, kernel = values.shape[2:], result.shape[-axes:], weight.shape[2:]
+    settings = [_each_axis(x, axes) for x in (stride, padding, dilation)]
     fans = tuple(
-        axis_fan(*axis, transposed)
-        for axis in zip(sizes, outputs, kernel, stride, padding, dilation, strict=True)
+        axis_fan(*axis, transposed) for axis in zip(sizes, outputs, kernel, *settings, strict=True)
     )
     channels_out = weight.shape[1] * groups if transposed else weight.shape[0]
-    return Product(
-        op=f"conv{'_transpose' * transposed}{axes}d",
-        operand=operand,
-        weight=weight,
-        fans=fans,
-        multiplicity=channels_out // groups,
-        dense_per_row=prod(sizes if transposed else outputs) * weight.numel(),
-        biased_outputs_per_row=channels_out * prod(outputs) if bias is not None else 0,
+    shape = LayerShape(
+        channels_in=values.shape[1],
+        channels_out=channels_out,
+        kernel=tuple(kernel),
+        stride=tuple(settings[0]),
+        biased=bias is not None,
     )
+    return [
+        WeightProduct(
+            op=f"conv{'_transpose' * transposed}{axes}d",
+            inputs=(operand,),
+            values=values,
+            weight=weight,
+            fans=fans,
+            multiplicity=channels_out // groups,
+            dense_per_row=prod(sizes if transposed else outputs) * weight.numel(),
+            biased_outputs=result.numel() if bias is not None else 0,
+            shape=None if transposed else shape,
+        )
+    ]
 
 
 def _each_axis(values: Sequence[int], axes: int) -> list[int]:
     return list(values) * axes if len(values) == 1 else list(values)
 
 
-def _output_size(
-    size: int,
-    kernel: int,
-    stride: int,
-    padding: int,
-    dilation: int,
-    output_padding: int,
-    *,
-    transposed: bool,
-) -> int:
-    reach = dilation * (kernel - 1) + 1
-    if transposed:
-        return (size - 1) * stride - 2 * padding + reach + output_padding
-    return (size + 2 * padding - reach) // stride + 1
+def product(
+    flow: DataFlow, _result: Tensor, left: Tensor, right: Tensor, *, biased_outputs: int = 0
+) -> list[Product]:
+    """``(n, k) @ (k, m)`` or ``(b, n, k) @ (b, k, m)``, either factor a weight or none."""
+    if flow.is_weight(left) and not flow.is_weight(right):
+        left, right = right.mT, left.mT
+    if not flow.is_weight(right):
+        return [_pair(left, right)]
+    values, outputs = _rows_first(flow, left), right.shape[-1]
+    return [
+        WeightProduct(
+            op="linear" if left.dim() == 2 else "matmul",
+            inputs=(left,),
+            values=values,
+            weight=right,
+            fans=tuple(torch.ones(size, dtype=torch.float64) for size in values.shape[2:]),
+            multiplicity=outputs,
+            dense_per_row=left.numel() // max(1, len(values)) * outputs,
+            biased_outputs=biased_outputs,
+            shape=_matrix_shape(right, biased=biased_outputs > 0),
+        )
+    ]
 
 
-def matrix_product(operand: Tensor, weight: Tensor, *, biased: bool = False) -> Product:
-    """``(N, K) @ (K, M)`` with the weight on the right."""
-    outputs = weight.shape[1]
-    return Product(
-        op="linear",
-        operand=operand,
-        weight=weight,
-        fans=(),
-        multiplicity=outputs,
-        dense_per_row=weight.numel(),
-        biased_outputs_per_row=outputs * biased,
-    )
+def _matrix_shape(weight: Tensor, *, biased: bool) -> LayerShape:
+    """Of a product with weights ``(..., k, m)``."""
+    inputs, outputs = weight.shape[-2:]
+    return LayerShape(channels_in=inputs, channels_out=outputs, biased=biased)
 
 
-def biased_matrix_product(_bias: Tensor, operand: Tensor, weight: Tensor, **_: Any) -> Product:
-    """``bias + operand @ weight``."""
-    return matrix_product(operand, weight, biased=True)
+def _rows_first(flow: DataFlow, operand: Tensor) -> Tensor:
+    """The operand with samples and steps in front; every element meets all outputs anyway."""
+    sample, step = flow.sample_dim(operand), flow.step_along(operand)
+    summed = operand.dim() - 1
+    dims = [d for d in (sample, step[0] if step else None) if d is not None and d != summed]
+    if len(set(dims)) < 2:
+        return operand.movedim(dims[0], 0) if dims else operand
+    values = operand.movedim(dims, (0, 1)).flatten(0, 1)
+    if not flow.knows(values):  # had to be copied
+        samples, steps = operand.shape[dims[0]], operand.shape[dims[1]]
+        stride = values.stride(0)
+        axes = Axes(Axis(stride * steps, samples), Axis(stride, steps))
+        flow.mark(values, replace(flow.of(operand), axes=axes))
+    return values
 
 
-RULES: dict[Any, Callable[..., Product]] = {
+def _pair(left: Tensor, right: Tensor) -> PairProduct:
+    if left.dim() == 2:  # every row of the left meets the whole right
+        rows, shared = left.shape
+        width = right.shape[1]
+        left_rows = left.reshape(rows, 1, 1, shared)
+        right_rows = right.expand(rows, 1, shared, width)
+    else:
+        left_rows, right_rows = left.unsqueeze(1), right.unsqueeze(1)
+    return PairProduct("matmul", (left, right), left_rows, right_rows)
+
+
+def biased_product(
+    flow: DataFlow,
+    result: Tensor,
+    _bias: Tensor,
+    left: Tensor,
+    right: Tensor,
+    **_scales: Any,
+) -> list[Product]:
+    """``bias + left @ right``."""
+    return product(flow, result, left, right, biased_outputs=result.numel())
+
+
+RULES: dict[Any, Callable[..., list[Any]]] = {
     aten.convolution.default: convolution,
     aten._convolution.default: convolution,
-    aten.mm.default: matrix_product,
-    aten.addmm.default: biased_matrix_product,
+    aten.mm.default: product,
+    aten.bmm.default: product,
+    aten.addmm.default: biased_product,
+    aten.addmm_.default: biased_product,
+    aten.baddbmm.default: biased_product,
+    aten.baddbmm_.default: biased_product,
+    **ATTENTION_RULES,
+    **RECURRENT_RULES,
 }

@@ -6,7 +6,7 @@ is v - v*v == 0 for every element, which holds for 0 and 1 only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 
 import torch
@@ -16,10 +16,12 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from analysis.records import OperandKind
 
 _PEEK = 4096  # elements looked at first: most tensors of real values are known by them
+_PEEK_ROWS = 8
 _CHUNK = 1 << 19  # elements per pass, so that the scratch buffer stays in the cache
 _MOST_LEVELS = 33  # -16 ... 16 times a unit
 
 Levels = frozenset[float] | None  # the distinct values of a tensor; None: too many to tell
+Histogram = dict[float, int]  # how often each value occurs
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,12 @@ class Reading:
         levels: Its distinct values, None where there are more than 33.
         nonzeros: Non-zero elements per row and position, summed over channels: ``(N, *S)``
             float64, exact.
+        histogram: How often each value occurs, if that was asked for and there are few.
     """
 
     levels: Levels
     nonzeros: Tensor
+    histogram: Histogram | None = None
 
 
 def widen(known: Levels, new: Levels) -> Levels:
@@ -88,15 +92,19 @@ class OperandReader:
     """Reads operands, each storage once while it does not change.
 
     A neuron layer's output is often read again as the operand of the convolution behind it.
+
+    Args:
+        histograms: Whether to count how often each value occurs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, histograms: bool = False) -> None:
+        self._histograms = histograms
         self._known: dict[tuple[object, ...], tuple[StorageWeakRef, Reading]] = {}
 
     def read(self, operand: Tensor) -> Reading:
         """The values and non-zeros of an operand ``(N, C, *S)``."""
         if operand.is_inference():  # no version counter: can't tell whether it changed
-            return _read(operand)
+            return self._read(operand)
         storage = operand.untyped_storage()
         key = (
             storage._cdata,
@@ -108,8 +116,15 @@ class OperandReader:
         )
         if key not in self._known:
             # The weak reference keeps the address from being used again.
-            self._known[key] = (StorageWeakRef(storage), _read(operand))
+            self._known[key] = (StorageWeakRef(storage), self._read(operand))
         return self._known[key][1]
+
+    def _read(self, operand: Tensor) -> Reading:
+        reading = _read(operand)
+        if not self._histograms or reading.levels is None:
+            return reading
+        counts = {level: int((operand == level).sum()) for level in sorted(reading.levels)}
+        return replace(reading, histogram=counts)
 
     def forget(self) -> None:
         """Drops everything known; to be called after each forward pass."""
@@ -119,17 +134,23 @@ class OperandReader:
 def _read(operand: Tensor) -> Reading:
     if not operand.numel():
         return Reading(frozenset(), operand.double().sum(1))
-    levels = _peek(operand)
-    if levels is not None and levels <= {0.0, 1.0}:
+    if seems_binary(operand):
         binary = _read_spikes(operand)
         if binary is not None:
             return binary
-    return Reading(_all_levels(operand, levels), _count_nonzeros(operand))
+    return Reading(_all_levels(operand, _distinct(_some(operand))), _count_nonzeros(operand))
 
 
-def _peek(operand: Tensor) -> Levels:
-    rows = -(-_PEEK // operand[0].numel())
-    return _distinct(operand[:rows].flatten()[:_PEEK])
+def seems_binary(operand: Tensor) -> bool:
+    """Whether some elements are all 0 or 1; no proof, but spares most tensors the whole test."""
+    some = _some(operand)
+    return torch.equal(some * some, some)
+
+
+def _some(operand: Tensor) -> Tensor:
+    """A few thousand elements, spread over rows and positions."""
+    rows = operand[:: max(1, len(operand) // _PEEK_ROWS)].flatten(1)
+    return rows[:, :: max(1, rows.numel() // _PEEK)]
 
 
 def _distinct(values: Tensor) -> Levels:
@@ -165,14 +186,25 @@ def _read_spikes(operand: Tensor) -> Reading | None:
 
 
 def _count_nonzeros(operand: Tensor) -> Tensor:
-    dtype = _sum_dtype(operand)
-    return torch.cat([(chunk != 0).to(dtype).sum(1) for chunk in _chunks(operand)]).double()
+    sums, buffer = [], None
+    for chunk in _chunks(operand):
+        if buffer is None or buffer.shape != chunk.shape:
+            buffer = torch.empty_like(chunk, dtype=_sum_dtype(operand))
+        sums.append(torch.ne(chunk, 0, out=buffer).sum(1))
+    return torch.cat(sums).double()
+
+
+def count_zeros(weight: Tensor) -> int:
+    """How many elements of a weight matrix are exactly zero."""
+    return weight.numel() - int(_count_nonzeros(weight.detach()).sum())
 
 
 def _all_levels(operand: Tensor, levels: Levels) -> Levels:
+    """The distinct values of all elements, given those of some; None as soon as there are many."""
     for chunk in _chunks(operand):
-        if levels is None:
-            return None
-        known = torch.tensor(sorted(levels), dtype=operand.dtype, device=operand.device)
-        levels = widen(levels, _distinct(chunk[~torch.isin(chunk, known)]))
+        others = chunk
+        while levels is not None and others.numel():
+            known = torch.tensor(sorted(levels), dtype=operand.dtype, device=operand.device)
+            others = others[~torch.isin(others, known)]
+            levels = widen(levels, _distinct(others[:_PEEK]))
     return levels

@@ -2,93 +2,190 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from fnmatch import fnmatchcase
-from typing import Any, get_args
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from analysis.counting.capture import Capture
-from analysis.counting.neurons import find_neurons
-from analysis.counting.tally import MomentSums
-from analysis.counting.time_layout import Order, TimeLayout
+from analysis.counting.distributed import is_shared, together
+from analysis.counting.ledger import Ledger, is_looped
+from analysis.counting.neurons import Neurons
+from analysis.counting.notices import never_ran, warnings_of
+from analysis.counting.pass_log import PassLog
+from analysis.counting.roles import Roles
+from analysis.counting.rows import Batch, TimeLayout
+from analysis.counting.sampling import Stopping, Until
 from analysis.errors import InputError
-from analysis.records import ElementwiseRecord, Role, Run, SampleCount, SiteRecord
-
-_WEIGHT_LAYERS = (
-    nn.modules.conv._ConvNd,
-    nn.Linear,
-    nn.Bilinear,
-    nn.RNNBase,
-    nn.MultiheadAttention,
-)
+from analysis.records import ElementwiseRecord, Role, Run, SampleCount, Sampling
 
 
-def count(
-    model: nn.Module,
-    batches: Iterable[Any],
-    *,
-    steps: int | None = None,
-    roles: Mapping[str, Role] | None = None,
-    neurons: Iterable[type[nn.Module] | str] = (),
-    per_sample: bool = False,
-    provenance: Mapping[str, Any] | None = None,
-    on_batch: Callable[[int], None] | None = None,
-) -> Run:
-    """Counts everything that a model does on batches of samples.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How to count; the fields are described at `analysis.analyze`."""
 
-    The arguments are those of `analysis.analyze`.
-    """
-    layout_of = _layouts(model, steps)
-    declared = _declared_roles(model, roles or {})
-    capture = Capture(
-        model,
-        find_neurons(model, neurons),
-        may_be_static=lambda name: declared(name)[0] in ("stem", "gate"),
-        keep_samples=per_sample,
-    )
-    moments, samples, correct, labelled = MomentSums(), 0, 0, 0
-    with _undisturbed(model):
+    steps: int | None = None
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    neurons: Iterable[type[nn.Module] | str] = ()
+    time_layout: TimeLayout | None = None
+    forward: Callable[..., Any] | None = None
+    per_sample: bool = False
+    neuron_detail: bool = False
+    levels: bool = False
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    on_batch: Callable[[int], None] | None = None
+    until: Until | None = None
+    sample_index: Sequence[int] | None = None
+    across_processes: bool = True
+
+
+class Counting:
+    """A run in progress."""
+
+    def __init__(self, model: nn.Module, options: Options) -> None:
+        if isinstance(model, nn.DataParallel):
+            raise InputError(
+                "nn.DataParallel runs the model in threads that can't be counted; give its .module"
+            )
+        self._model, self.options = model, options
+        self.steps = _steps(model, options.steps)
+        self.neurons = Neurons(model, options.neurons)
+        self.roles = Roles(model, options.roles)
+        self.capture = Capture(
+            model,
+            self.neurons,
+            steps=self.steps,
+            may_be_static=lambda name: self.roles.of(name)[0] in ("stem", "gate"),
+            histograms=options.levels,
+            neuron_detail=options.neuron_detail,
+        )
+        self.ledger = Ledger(keep_samples=options.per_sample)
+        self.correct: int | None = 0
+        self.probed: float | None = None
+        self.sampling: Sampling | None = None
+        self.sample_index = options.sample_index
+
+    def add(self, batch: Any) -> int:
+        """Runs one batch and adds its counts; the number of its samples."""
+        inputs, labels = _split(batch, self._model)
+        shape = self._shape(_first_tensor(inputs))
+        log, outputs = self._pass(inputs, shape)
+        if self.probed is None and shape.samples > 1 and self._unsure(log, shape):
+            self.probed = self._probe(inputs, shape, log)
+        self.ledger.add(log, shape, looped=self._looped(log, shape))
+        if labels is None or self.correct is None:
+            self.correct = None
+        else:
+            self.correct += _correct(outputs, labels, self.steps)
+        return shape.samples
+
+    def _shape(self, inputs: Tensor) -> Batch:
+        layout = self.options.time_layout
+        if layout in (None, "loop"):  # the axes of a clip are another matter than a loop over it
+            layout = self.neurons.layout(inputs, self.steps) or layout
+        return Batch.of(inputs, self.steps, layout)
+
+    def _pass(self, inputs: Any, shape: Batch) -> tuple[PassLog, Any]:
+        run: Callable[..., Any] = self.options.forward or self._model
+        with self.neurons.fresh(), self.capture.watch(_first_tensor(inputs), shape) as log:
+            outputs = run(**inputs) if isinstance(inputs, Mapping) else run(inputs)
+        return log, outputs
+
+    def _looped(self, log: PassLog, shape: Batch) -> bool:
+        said = self.options.time_layout
+        if said is not None:
+            return said == "loop" or self.neurons.looped
+        return self.neurons.looped or is_looped(log, shape)
+
+    def _unsure(self, log: PassLog, shape: Batch) -> bool:
+        """Whether samples and steps were not told apart by the data flow alone."""
+        rows = [*(site.rows for site in log.sites), *(spikes.rows for spikes in log.spikes)]
+        guessed = any(row.guessed for row in rows)
+        return guessed or self.options.time_layout is not None or self._looped(log, shape)
+
+    def _probe(self, inputs: Any, shape: Batch, log: PassLog) -> float:
+        """How far the first sample's synops in its batch are from those it has alone.
+
+        A wrong idea of where samples and steps lie shows here; a few spikes may flip in float32.
+        NaN for a model that can't run a single sample.
+        """
+        one = replace(shape, samples=1)
+        try:
+            log_of_one, _ = self._pass(shape.first(inputs), one)
+        except (RuntimeError, ValueError, IndexError):
+            return float("nan")
+        in_batch, alone = self._first_synops(log, shape), self._first_synops(log_of_one, one)
+        return abs(in_batch - alone) / max(alone, 1)
+
+    def _first_synops(self, log: PassLog, shape: Batch) -> int:
+        ledger = Ledger(keep_samples=True)
+        ledger.add(log, shape, looped=self._looped(log, shape))
+        return sum(sum(tally.samples(shape.samples).counts[0]) for tally in ledger.sites.values())
+
+    def result(self) -> Run:
+        """Everything counted."""
+        ledger, samples = self.ledger, self.ledger.moments.samples
+        if not samples:
+            raise InputError("there is nothing to analyse: no batch had a sample in it")
+        ledger.drop_neurons(self.neurons.no_neurons())
+        sites = tuple(
+            self.roles.assign(tally.record(), self.capture.scopes.aliases)
+            for tally in ledger.sites.values()
+        )
+        run = Run(
+            samples=samples,
+            steps=self.steps,
+            sites=sites,
+            neurons=tuple(
+                n.record(samples * self.steps, self.neurons.source(n.site))
+                for n in ledger.neurons.values()
+            ),
+            elementwise=tuple(
+                ElementwiseRecord(site=site, work=work, elements=elements)
+                for (site, work), elements in ledger.work.items()
+                if elements
+            ),
+            moments=ledger.moments.moments(ledger.columns()),
+            correct=self.correct,
+            never_ran=never_ran(self._model, sites),
+            uncounted=dict(ledger.uncounted),
+            provenance=dict(self.options.provenance),
+            per_sample=_samples(ledger, self.sample_index) if self.options.per_sample else (),
+            sampling=self.sampling,
+        )
+        return replace(run, warnings=warnings_of(run, self.probed or 0.0))
+
+
+def count(model: nn.Module, batches: Iterable[Any], options: Options) -> Run:
+    """Counts everything that a model does on batches of samples, here and in other processes."""
+    if not (options.across_processes and is_shared()):
+        return _counted(model, batches, options).result()
+    if options.until is not None:
+        raise InputError("stopping at an interval (until=...) needs all samples in one process")
+    return together(lambda: _counted(model, batches, options))
+
+
+def _counted(model: nn.Module, batches: Iterable[Any], options: Options) -> Counting:
+    counting = Counting(model, options)
+    stopping = Stopping(options.until) if options.until else None
+    with undisturbed(model):
         for batch in batches:
-            inputs, labels = _split(batch, model)
-            layout = layout_of(len(inputs))
-            with capture.watch(inputs, layout):
-                outputs = model(inputs)
-            moments.add(len(inputs), capture.series())
-            samples += len(inputs)
-            if labels is not None:
-                correct += _correct(outputs, labels)
-                labelled += len(labels)
-            if on_batch is not None:
-                on_batch(len(inputs))
-    if not samples:
-        raise InputError("there is nothing to analyse: no batch had a sample in it")
-    sites = tuple(_with_role(s.record(), capture, declared) for s in capture.sites.values())
-    run = Run(
-        samples=samples,
-        steps=layout_of(1).steps,
-        sites=sites,
-        neurons=tuple(neuron.record() for neuron in capture.neurons.values()),
-        elementwise=tuple(
-            ElementwiseRecord(site=site, work=work, elements=elements)
-            for (site, work), elements in capture.elementwise.items()
-            if elements
-        ),
-        moments=moments.moments(),
-        correct=correct if labelled == samples else None,
-        never_ran=_never_ran(model, sites),
-        uncounted=dict(capture.uncounted),
-        provenance=dict(provenance or {}),
-        per_sample=_samples(capture) if per_sample else (),
-    )
-    return replace(run, warnings=_warnings(run))
+            samples = counting.add(batch)
+            if options.on_batch is not None:
+                options.on_batch(samples)
+            if stopping is not None and stopping.enough(counting.ledger):
+                break
+    if stopping is not None:
+        stopping.enough(counting.ledger, end=True)
+        counting.sampling = stopping.record()
+    return counting
 
 
 @contextmanager
-def _undisturbed(model: nn.Module) -> Iterator[None]:
+def undisturbed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; every mode flag and the random state come back."""
     modes = {module: module.training for module in model.modules()}
     random_state = torch.get_rng_state()
@@ -102,91 +199,64 @@ def _undisturbed(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-def _layouts(model: nn.Module, steps: int | None) -> Callable[[int], TimeLayout]:
+def _steps(model: nn.Module, steps: int | None) -> int:
     steps = steps if steps is not None else getattr(model, "steps", None)
     if not isinstance(steps, int) or steps < 1:
         raise InputError(
             f"the number of simulation steps is needed as steps=..., a whole number of at least 1; "
             f"the model does not say it and {steps!r} came"
         )
-    order: Order = getattr(model, "time_layout", "BT")
-    spanning = tuple(getattr(model, "spanning_sites", ()))
-    return lambda samples: TimeLayout(samples=samples, steps=steps, order=order, spanning=spanning)
+    return steps
 
 
-def _split(batch: Any, model: nn.Module) -> tuple[Tensor, Tensor | None]:
+def _split(batch: Any, model: nn.Module) -> tuple[Any, Tensor | None]:
     """Inputs in the device and precision of the model, and labels if the batch has any."""
     inputs, *rest = batch if isinstance(batch, list | tuple) else (batch,)
+    labels = rest[0] if rest and isinstance(rest[0], Tensor) else None
+    if isinstance(inputs, Mapping):
+        return {name: _suited(value, model) for name, value in inputs.items()}, labels
     if not isinstance(inputs, Tensor):
         raise InputError(
-            f"a batch must be a tensor or (inputs, labels), got {type(inputs).__name__}"
+            f"a batch must be a tensor, a dictionary, or (inputs, labels), "
+            f"got {type(inputs).__name__}"
         )
+    return _suited(inputs, model), labels
+
+
+def _suited(value: Any, model: nn.Module) -> Any:
     parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
-    labels = rest[0] if rest and isinstance(rest[0], Tensor) else None
-    if parameter is None:
-        return inputs, labels
-    return inputs.to(parameter.device, parameter.dtype), labels
+    if not isinstance(value, Tensor) or parameter is None:
+        return value
+    dtype = parameter.dtype if value.is_floating_point() else value.dtype
+    return value.to(parameter.device, dtype)
 
 
-def _correct(outputs: Tensor, labels: Tensor) -> int:
-    """Samples whose class is the largest logit, logits ``(B, T, K)`` averaged over steps."""
-    logits = outputs.mean(1) if outputs.dim() == 3 else outputs
+def _first_tensor(inputs: Any) -> Tensor:
+    values = inputs.values() if isinstance(inputs, Mapping) else [inputs]
+    found = next((value for value in values if isinstance(value, Tensor) and value.dim()), None)
+    if found is None:
+        raise InputError("a batch holds no tensor whose first axis could run over samples")
+    return found
+
+
+def _correct(outputs: Any, labels: Tensor, steps: int) -> int:
+    """Samples whose class is the largest logit; logits per step are averaged."""
+    if not isinstance(outputs, Tensor) or outputs.dim() not in (2, 3):
+        return 0
+    logits = outputs
+    if outputs.dim() == 3:
+        logits = outputs.mean(0 if len(outputs) == steps != len(labels) else 1)
     return int((logits.argmax(1).cpu() == labels.cpu()).sum())
 
 
-def _declared_roles(
-    model: nn.Module, named: Mapping[str, Role]
-) -> Callable[[str], tuple[Role, str]]:
-    """Looks up the role of a site: the caller's word first, then the model's, then none."""
-    unknown = sorted(set(named.values()) - set(get_args(Role)))
-    if unknown:
-        raise InputError(f"unknown role {', '.join(unknown)}; known: {', '.join(get_args(Role))}")
-    sources = (("user", named), ("model", getattr(model, "site_roles", {})))
-
-    def look_up(name: str) -> tuple[Role, str]:
-        for source, patterns in sources:
-            for pattern, role in patterns.items():
-                if fnmatchcase(name, pattern):
-                    return role, source
-        return "other", "guess"
-
-    return look_up
-
-
-def _with_role(
-    record: SiteRecord, capture: Capture, declared: Callable[[str], tuple[Role, Any]]
-) -> SiteRecord:
-    role, source = declared(record.key.name)
-    aliases = capture.scopes.aliases.get(record.key.name, ())
-    return replace(record, role=role, role_source=source, aliases=aliases)
-
-
-def _never_ran(model: nn.Module, sites: Iterable[SiteRecord]) -> tuple[str, ...]:
-    ran = {site.key.name for site in sites}
-    return tuple(
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, _WEIGHT_LAYERS) and name not in ran
-    )
-
-
-def _samples(capture: Capture) -> tuple[SampleCount, ...]:
-    sites = [tally.samples() for tally in capture.sites.values()]
-    return (*sites, *(tally.samples() for tally in capture.neurons.values()))
-
-
-def _warnings(run: Run) -> tuple[str, ...]:
-    found = []
-    if run.uncounted:
-        names = ", ".join(f"{name} (x{times})" for name, times in run.uncounted.items())
-        found.append(f"operations no rule counts, so totals are lower bounds: {names}")
-    if run.never_ran:
-        found.append(f"weight layers that never ran: {', '.join(run.never_ran)}")
-    if not run.sites:
-        found.append("no weight operation was seen")
-    silent = [str(site.key) for site in run.sites if site.operand == "silent"]
-    if silent:
-        found.append(f"nothing but zeros came in during the whole run: {', '.join(silent)}")
-    if not run.neurons:
-        found.append("no spiking neuron layer was found; name them with neurons=...")
-    return tuple(found)
+def _samples(ledger: Ledger, places: Sequence[int] | None) -> tuple[SampleCount, ...]:
+    """The counts of every sample, in the order they ran or by their places."""
+    n = ledger.moments.samples
+    sites = [tally.samples(n) for tally in ledger.sites.values()]
+    counts = (*sites, *(tally.samples(n) for tally in ledger.neurons.values()))
+    if places is None:
+        return counts
+    if len(set(places[:n])) != n:
+        raise InputError(f"sample_index must name {n} different samples, got {len(set(places))}")
+    order = sorted(range(n), key=lambda row: places[row])
+    return tuple(replace(c, counts=tuple(c.counts[row] for row in order)) for c in counts)

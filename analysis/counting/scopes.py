@@ -38,9 +38,9 @@ class Scopes:
     """
 
     def __init__(
-        self, model: nn.Module, on_leave: Callable[[Scope, Any], None] | None = None
+        self, model: nn.Module, on_leave: Callable[[Scope, Any, Any], None] | None = None
     ) -> None:
-        names = defaultdict(list)
+        names: dict[nn.Module, list[str]] = defaultdict(list)
         for name, module in model.named_modules(remove_duplicate=False):
             names[module].append(name)
         self.names = {module: found[0] for module, found in names.items()}
@@ -56,6 +56,11 @@ class Scopes:
         if not self._stack:
             self._stack.append(Scope(self._model, "", 0))
         return self._stack[-1]
+
+    @property
+    def running(self) -> tuple[Scope, ...]:
+        """All module calls in progress, the outermost first."""
+        return tuple(self._stack)
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -76,9 +81,9 @@ class Scopes:
             self._stack.append(Scope(module, name, self._calls[name]))
             self._calls[name] += 1
 
-    def _leave(self, module: nn.Module, _inputs: Any, output: Any) -> None:
+    def _leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if not self._stack or self._stack[-1].module is not module:
             return
         scope = self._stack.pop()
         if self._on_leave is not None and output is not None:
-            self._on_leave(scope, output)
+            self._on_leave(scope, inputs, output)

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from analysis.counting.operands import Levels, kind_of, widen
-from analysis.records import Moments, NeuronRecord, Origin, SampleCount, SiteKey, SiteRecord
+from analysis.records import (
+    RATE_BINS,
+    LayerShape,
+    Moments,
+    NeuronDetail,
+    NeuronRecord,
+    Origin,
+    SampleCount,
+    SiteKey,
+    SiteRecord,
+    moment_column,
+)
 
 Counts = npt.NDArray[np.int64]  # (samples, steps); (samples, 1) where steps are mixed
-
-
-def exact(counts: Tensor) -> Counts:
-    """Whole numbers held in float64 (exact below 2**53) as int64."""
-    return counts.cpu().numpy().astype(np.int64)
+Quantity = Literal["operand", "other", "pairs", "operand nonzeros", "other nonzeros"]
 
 
 @dataclass
@@ -26,71 +37,153 @@ class Series:
     keep: bool
     batch: Counts | None = None
     by_step: npt.NDArray[np.object_] | int = 0  # Python integers: data sets may pass 2**63
-    kept: list[Counts] = field(default_factory=list)
+    kept: list[tuple[int, Counts]] = field(default_factory=list)  # with the first one's number
 
-    def add(self, counts: Counts) -> None:
-        """Takes in the counts of one batch."""
+    def add(self, counts: Counts, first: int) -> None:
+        """Takes in the counts of one batch; ``first`` is the number of its first sample."""
         self.batch = counts
         self.by_step = self.by_step + counts.sum(0, dtype=object)
         if self.keep:
-            self.kept.append(counts)
+            self.kept.append((first, counts))
 
     def totals(self) -> tuple[int, ...]:
         """Sums over samples, by step."""
         return tuple(int(n) for n in np.atleast_1d(self.by_step))
 
-    def rows(self) -> tuple[tuple[int, ...], ...]:
-        """The kept counts, one row per sample."""
-        return tuple(tuple(int(n) for n in row) for counts in self.kept for row in counts)
+    def total(self) -> int:
+        """The sum over samples and steps."""
+        return sum(self.totals())
+
+    def rows(self, samples: int) -> tuple[tuple[int, ...], ...]:
+        """The kept counts, one row per sample: zeros for a sample that was never here."""
+        table = np.zeros((samples, len(self.totals())), dtype=np.int64)
+        for first, counts in self.kept:
+            table[first : first + len(counts)] = counts
+        return tuple(map(tuple, table.tolist()))
+
+    def come_after(self, samples: int) -> None:
+        """Numbers the kept samples anew: so many of other processes go before them."""
+        self.kept = [(samples + first, counts) for first, counts in self.kept]
+
+    def merge(self, other: Series) -> None:
+        """Takes in what another process counted."""
+        self.by_step = self.by_step + other.by_step
+        self.kept += other.kept
+
+
+def _joined(known: Origin, levels: Levels, new: Origin, new_levels: Levels) -> Origin:
+    """One origin from two: zeros alone do not say where they come from."""
+    if kind_of(levels) == "silent" or known == new:
+        return new
+    return known if kind_of(new_levels) == "silent" else "current"
 
 
 @dataclass
 class SiteTally:
-    """What one weight operation has done so far, as if it had run at every step."""
+    """What one weight operation has done so far, as if it had run at every step.
+
+    Attributes:
+        levels, origins, elements: One entry per activation that goes in.
+        series: Synops counted from either side, pairs of non-zeros, and the non-zeros.
+    """
 
     key: SiteKey
     op: str
-    origin: Origin
-    spans: bool
-    synops: Series
-    nonzeros: Series
-    levels: Levels = frozenset()
+    origins: list[Origin]
+    mixes: bool
+    weights: tuple[int, int]
+    levels: list[Levels]
+    elements: list[int]
+    series: dict[Quantity, Series] = field(default_factory=dict)
+    histogram: Counter[float] = field(default_factory=Counter)
     static: bool = True
+    guessed: bool = False
     executed_steps: int = 0
     repeats: int = 1
     dense_macs: int = 0
     inside_macs: int = 0
-    elements: int = 0
+    shape: LayerShape | None = None
 
-    def see(self, levels: Levels, *, origin: Origin, static: bool) -> None:
-        """Takes in what one execution says of the operand; kinds only ever widen."""
-        self.levels = widen(self.levels, levels)
-        self.static = self.static and static
-        if self.origin != origin:
-            self.origin = "current"
+    def see(self, levels: list[Levels], origins: list[Origin]) -> None:
+        """Takes in what one execution says of the operands; kinds only ever widen."""
+        for side, (known, new) in enumerate(zip(self.levels, levels, strict=True)):
+            self.origins[side] = _joined(self.origins[side], known, origins[side], new)
+            self.levels[side] = widen(known, new)
+
+    def merge(self, other: SiteTally) -> None:
+        """Takes in what another process counted at the same site."""
+        self.see(other.levels, other.origins)
+        self.mixes = self.mixes or other.mixes
+        self.elements = [a + b for a, b in zip(self.elements, other.elements, strict=True)]
+        for quantity, series in other.series.items():
+            self.series[quantity].merge(series)
+        self.histogram.update(other.histogram)
+        self.static, self.guessed = self.static and other.static, self.guessed or other.guessed
+        self.dense_macs += other.dense_macs
+        self.inside_macs += other.inside_macs
+
+    def chosen(self) -> tuple[Quantity, int]:
+        """Which count are the synops, and which activation (0 or 1) the operand is.
+
+        Of two activations: both spikes, the pairs of non-zeros; one, its non-zeros times their
+        fan-out; none, the pairs again (what hardware that skips zeros would multiply).
+        """
+        if len(self.levels) == 1:
+            return "operand", 0
+        first, second = (kind_of(x) in ("silent", "spike", "ternary") for x in self.levels)
+        if first == second:
+            return "pairs", 0
+        return ("operand", 0) if first else ("other", 1)
+
+    def columns(self) -> dict[str, str]:
+        """Final names of the moments' columns, by the names used while counting."""
+        synops, side = self.chosen()
+        nonzeros = ("operand nonzeros", "other nonzeros")[side]
+        place = (self.key.name, self.key.index, self.key.call)
+        return {
+            moment_column(synops, *place): moment_column("synops", *place),
+            moment_column(nonzeros, *place): moment_column("nonzeros", *place),
+        }
+
+    def running(self) -> dict[str, Series]:
+        """Every series under the name it has while counting."""
+        place = (self.key.name, self.key.index, self.key.call)
+        return {moment_column(name, *place): series for name, series in self.series.items()}
 
     def record(self) -> SiteRecord:
         """Everything so far."""
-        by_step = self.synops.totals()
+        quantity, side = self.chosen()
+        synops = self.series[quantity]
+        kinds = [kind_of(levels) for levels in self.levels]
+        both = len(kinds) == 2
+        one_sided = self.series["operand"] if both and quantity == "pairs" else None
         return SiteRecord(
             key=self.key,
             op=self.op,
-            operand=kind_of(self.levels),
-            origin=self.origin,
-            static=self.static and not self.spans,
+            operand="silent" if "silent" in kinds else kinds[side],
+            other_operand=kinds[1 - side] if both else None,
+            origin=self.origins[side] if side < len(self.origins) else "current",
+            static=self.static and not self.mixes,
             executed_steps=self.executed_steps,
             repeats=self.repeats,
             dense_macs=self.dense_macs,
             inside_macs=self.inside_macs,
-            synops=sum(by_step),
-            nonzeros=sum(self.nonzeros.totals()),
-            elements=self.elements,
-            synops_by_step=None if self.spans else by_step,
+            synops=synops.total(),
+            one_sided_synops=one_sided.total() if one_sided else None,
+            nonzeros=self.series[("operand nonzeros", "other nonzeros")[side]].total(),
+            elements=self.elements[side],
+            synops_by_step=None if self.mixes else synops.totals(),
+            weights=self.weights[0],
+            zero_weights=self.weights[1],
+            levels={repr(v): n for v, n in sorted(self.histogram.items())} or None,
+            layout_guessed=self.guessed,
+            shape=self.shape,
         )
 
-    def samples(self) -> SampleCount:
-        """The exact synops of every sample, by step."""
-        return SampleCount(kind="site", key=self.key, counts=self.synops.rows())
+    def samples(self, number: int) -> SampleCount:
+        """The exact synops of every one of so many samples, by step."""
+        rows = self.series[self.chosen()[0]].rows(number)
+        return SampleCount(kind="site", key=self.key, counts=rows)
 
 
 @dataclass
@@ -101,55 +194,93 @@ class NeuronTally:
     call: int
     neurons: int
     spikes: Series
+    levels: Levels = frozenset()
+    by_neuron: Tensor | int = 0  # (C, *S), stays 0 unless asked for
 
-    def record(self) -> NeuronRecord:
-        """Everything so far."""
+    def merge(self, other: NeuronTally) -> None:
+        """Takes in what another process counted at the same layer."""
+        self.spikes.merge(other.spikes)
+        self.by_neuron = self.by_neuron + other.by_neuron
+        self.levels = widen(self.levels, other.levels)
+
+    def record(self, cells: int, found_by: Literal["known", "behaviour"]) -> NeuronRecord:
+        """Everything so far; ``cells`` are the samples x steps that each neuron lived through."""
         return NeuronRecord(
             site=self.site,
             call=self.call,
             neurons=self.neurons,
             spikes_by_step=self.spikes.totals(),
+            found_by=found_by,
+            detail=self._detail(cells) if isinstance(self.by_neuron, Tensor) else None,
         )
 
-    def samples(self) -> SampleCount:
-        """The exact spikes of every sample, by step."""
+    def _detail(self, cells: int) -> NeuronDetail:
+        spikes = torch.as_tensor(self.by_neuron).cpu().double()
+        rates = spikes / cells
+        bins = (rates * RATE_BINS).long().clamp(max=RATE_BINS - 1)
+        return NeuronDetail(
+            channels=tuple(int(n) for n in spikes.reshape(len(spikes), -1).sum(1)),
+            dead=int((spikes == 0).sum()),
+            saturated=int((spikes == cells).sum()),
+            histogram=tuple(torch.bincount(bins.flatten(), minlength=RATE_BINS).tolist()),
+        )
+
+    def samples(self, number: int) -> SampleCount:
+        """The exact spikes of every one of so many samples, by step."""
         key = SiteKey(name=self.site, call=self.call)
-        return SampleCount(kind="neuron", key=key, counts=self.spikes.rows())
+        return SampleCount(kind="neuron", key=key, counts=self.spikes.rows(number))
 
 
 class MomentSums:
     """Mean and scatter of counts over samples, merged batch by batch (Chan et al., 1983)."""
 
     def __init__(self) -> None:
+        self.samples = 0
         self._columns: list[str] = []
-        self._samples = 0
         self._mean = np.zeros(0)
         self._scatter = np.zeros((0, 0))
 
-    def add(self, samples: int, series: dict[str, Series]) -> None:
+    def add(self, samples: int, series: Mapping[str, Series]) -> None:
         """Takes in one batch; a column that was never seen before was 0 until now."""
-        self._grow([name for name in series if name not in self._columns])
+        self._grow(series)
         values = np.zeros((samples, len(self._columns)))
         for position, name in enumerate(self._columns):
             batch = series[name].batch
             values[:, position] = 0 if batch is None else batch.sum(1)
         mean = values.mean(0)
-        deviations, shift = values - mean, mean - self._mean
-        total = self._samples + samples
-        self._scatter += deviations.T @ deviations
-        self._scatter += np.outer(shift, shift) * (self._samples * samples / total)
-        self._mean += shift * (samples / total)
-        self._samples = total
+        deviations = values - mean
+        self._combine(samples, mean, deviations.T @ deviations)
 
-    def _grow(self, new: list[str]) -> None:
+    def merge(self, other: MomentSums) -> None:
+        """Takes in what another process counted."""
+        self._grow(other._columns)
+        order = [self._columns.index(name) for name in other._columns]
+        mean, scatter = np.zeros_like(self._mean), np.zeros_like(self._scatter)
+        mean[order] = other._mean
+        scatter[np.ix_(order, order)] = other._scatter
+        self._combine(other.samples, mean, scatter)
+
+    def _combine(
+        self, samples: int, mean: npt.NDArray[np.float64], scatter: npt.NDArray[np.float64]
+    ) -> None:
+        total, shift = self.samples + samples, mean - self._mean
+        if not total:
+            return
+        self._scatter += scatter + np.outer(shift, shift) * (self.samples * samples / total)
+        self._mean += shift * (samples / total)
+        self.samples = total
+
+    def _grow(self, names: Mapping[str, Series] | list[str]) -> None:
+        new = [name for name in names if name not in self._columns]
         self._columns += new
         self._mean = np.pad(self._mean, (0, len(new)))
         self._scatter = np.pad(self._scatter, (0, len(new)))
 
-    def moments(self) -> Moments:
-        """Everything so far."""
+    def moments(self, final: Mapping[str, str]) -> Moments:
+        """Everything so far, of the columns named in ``final`` under their final names."""
+        keep = [i for i, name in enumerate(self._columns) if name in final]
         return Moments(
-            columns=tuple(self._columns),
-            mean=tuple(self._mean.tolist()),
-            scatter=tuple(tuple(row) for row in self._scatter.tolist()),
+            columns=tuple(final[self._columns[i]] for i in keep),
+            mean=tuple(self._mean[keep].tolist()),
+            scatter=tuple(tuple(row) for row in self._scatter[np.ix_(keep, keep)].tolist()),
         )

@@ -1,17 +1,20 @@
 """Conventions: how counted operations become accumulates and multiply-accumulates.
 
 Counts are exact; a convention is an opinion about them. Each is a frozen record whose fields
-can be changed one by one, and every output prints the one it used.
+can be changed one by one, and every output prints the one it used. `charges` applies them.
+
+No field says where a rate is taken: it is always that of the site's own input, its non-zero
+share. The rate of the nearest neuron layer upstream, which some papers mean, is not in the
+records: they don't keep which layer feeds which. The two differ where spikes are pooled.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from fractions import Fraction
-from typing import Literal, get_args, get_type_hints
+from functools import cache
+from typing import Annotated, Literal, get_args, get_type_hints
 
 from analysis.errors import InputError
-from analysis.records import SiteRecord
 
 ChargedSteps = Literal["every-step", "once", "free"]
 
@@ -20,27 +23,54 @@ ChargedSteps = Literal["every-step", "once", "free"]
 class Convention:
     """How operations are booked.
 
+    The note on each deciding field is its documentation: `meaning` returns it, command lines
+    show it. A comparison of two conventions goes through the fields in this order.
+
     Attributes:
         name: Of the preset it started from.
         source: Where this way of counting stands.
-        stem, gate: How many steps these roles are charged: ``every-step``; ``once``, only where
-            the input was equal, bit for bit, at all steps; ``free``, left out and listed.
-        spike: Sites that read spikes (ternary ones too) cost ``events`` (pairs of non-zero
-            input and weight, exact at borders) or ``rate-x-dense`` accumulates.
-        real: Sites that read real values cost ``dense-mac`` or ``nonzero-mac``
-            multiply-accumulates, or ``rate-ac``: accumulates at their input's rate, as if the
-            values were spikes; the stem is never booked that way.
-        silent: Sites whose input was always zero cost nothing (``as-spike``), or what they
-            would if it were real (``as-real``).
     """
 
     name: str
     source: str
-    stem: ChargedSteps = "every-step"
-    gate: ChargedSteps = "every-step"
-    spike: Literal["events", "rate-x-dense"] = "events"
-    real: Literal["dense-mac", "nonzero-mac", "rate-ac"] = "dense-mac"
-    silent: Literal["as-spike", "as-real"] = "as-spike"
+    stem: Annotated[
+        ChargedSteps,
+        "steps that the stem is charged; once only where its input was equal, bit for bit, at "
+        "all steps; free leaves it out and lists it",
+    ] = "every-step"
+    gate: Annotated[ChargedSteps, "the same for the sites of a gate"] = "every-step"
+    gate_as: Annotated[
+        Literal["other-sites", "dense-mac"],
+        "what the sites of a gate cost: like any other site with such an input, or dense MACs",
+    ] = "other-sites"
+    spike: Annotated[
+        Literal["events", "rate-x-dense"],
+        "accumulates of a site that reads spikes, ternary ones too: pairs of non-zero input and "
+        "weight, exact at borders; or the rate of its input times its dense MACs",
+    ] = "events"
+    real: Annotated[
+        Literal["dense-mac", "nonzero-mac", "rate-ac"],
+        "cost of a site that reads real values: dense MACs, MACs with non-zero inputs only, or "
+        "accumulates at the rate of its input as if the values were spikes (never the stem)",
+    ] = "dense-mac"
+    graded: Annotated[
+        Literal["as-real", "repeat-ac"],
+        "cost of a site that reads small multiples k of one value: like real values, or abs(k) "
+        "accumulates per event, at the mean level (needs the levels of the run)",
+    ] = "as-real"
+    silent: Annotated[
+        Literal["as-spike", "as-real"],
+        "a site whose input was always zero costs nothing, or what it would if it were real",
+    ] = "as-spike"
+    norm: Annotated[
+        Literal["folded", "counted"],
+        "batch norm and its like: folded into the weights, or one MAC per element",
+    ] = "folded"
+    elementwise: Annotated[
+        Literal["excluded", "gate-product", "included"],
+        "work no synapse does (neuron updates, biases, additions, products, pooling, "
+        "activations): left out, only the multiplications by a gate, or all of it, at every step",
+    ] = "excluded"
 
     def __post_init__(self) -> None:
         for name, allowed in rules().items():
@@ -57,16 +87,41 @@ class Convention:
         return f"{self.name} ({settings})"
 
 
+@cache
+def _notes() -> dict[str, tuple[object, str]]:
+    """Type and documentation of the deciding fields, in their order."""
+    hints = get_type_hints(Convention, include_extras=True)
+    names = [field.name for field in fields(Convention) if field.name not in ("name", "source")]
+    return {name: (get_args(hints[name])[0], get_args(hints[name])[1]) for name in names}
+
+
+@cache
 def rules() -> dict[str, tuple[str, ...]]:
-    """The fields that decide, each with its allowed values."""
-    hints = get_type_hints(Convention)
-    names = [field.name for field in fields(Convention)]
-    return {name: get_args(hints[name]) for name in names if name not in ("name", "source")}
+    """The fields that decide, each with its allowed values, in a fixed order."""
+    return {name: get_args(kind) for name, (kind, _) in _notes().items()}
+
+
+def meaning(name: str) -> str:
+    """What a field decides, and its values.
+
+    Example:
+        >>> meaning("gate")
+        'the same for the sites of a gate: every-step, once or free'
+    """
+    *others, last = rules()[name]
+    return f"{_notes()[name][1]}: {', '.join(others)} or {last}"
 
 
 _OPERAND = Convention(
     name="operand",
     source="this project: what the values of the operand need",
+)
+_EQ17 = Convention(
+    name="eq17",
+    source="Yao et al., Attention SNN, TPAMI 2023, eq. 17 and Table S1: it knows no gate",
+    gate="free",
+    spike="rate-x-dense",
+    real="rate-ac",
 )
 PRESETS: dict[str, Convention] = {
     preset.name: preset
@@ -85,26 +140,52 @@ PRESETS: dict[str, Convention] = {
             stem="once",
             gate="once",
         ),
-        Convention(
-            name="eq17",
-            source="Yao et al., Attention SNN, TPAMI 2023, eq. 17 and Table S1",
-            gate="free",
-            spike="rate-x-dense",
-            real="rate-ac",
+        _EQ17,
+        replace(
+            _EQ17,
+            name="eq17+dE",
+            source="Yao et al., Attention SNN, TPAMI 2023, eqs. 17-19: weights of the attention "
+            "and their products as MACs, as printed (their Table 5 charges a shared perceptron "
+            "once per step and no product; here everything that ran)",
+            gate="every-step",
+            gate_as="dense-mac",
+            elementwise="gate-product",
+        ),
+        replace(
+            _EQ17,
+            name="sew-table",
+            source="what the rows of SEW-ResNet in the Spikformer paper (arXiv 2209.15425) "
+            "charge: first convolution once; they know no gate",
+            stem="once",
+        ),
+        replace(
+            _EQ17,
+            name="all-ac",
+            source="every weight operation after the stem an accumulate at its input's rate, "
+            "those of the gate too; the stem left out",
+            stem="free",
+            gate="every-step",
+        ),
+        replace(
+            _EQ17,
+            name="folk",
+            source="rate x FLOPs x accumulate after the first layer, MACs in it; quoted as the "
+            "usual estimate by Bhattacharjee et al., arXiv 2309.03388 (second-hand)",
+            gate="every-step",
         ),
     )
 }
 
 
 def convention(name: str, **changes: str) -> Convention:
-    """A preset, some of its fields changed.
+    """A preset, some of its fields changed; its name then says which.
 
     Raises:
         InputError: If the name, a field or a value is unknown.
 
     Example:
-        >>> convention("operand", stem="once").describe()
-        'operand (stem once, gate every-step, spike events, real dense-mac, silent as-spike)'
+        >>> convention("operand", stem="once").name
+        'operand, stem once'
     """
     if name not in PRESETS:
         raise InputError(f"unknown convention {name!r}; known: {', '.join(PRESETS)}")
@@ -113,64 +194,6 @@ def convention(name: str, **changes: str) -> Convention:
         raise InputError(
             f"unknown field of a convention: {', '.join(unknown)}; known: {', '.join(rules())}"
         )
-    return replace(PRESETS[name], **changes)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Charge:
-    """What a convention books for one site, over all samples of a run.
-
-    Attributes:
-        acs, macs: Accumulates and multiply-accumulates; exact fractions where a rate is involved.
-        left_out_macs: Dense multiply-accumulates that the convention does not price.
-        per_synop, per_nonzero: How the accumulates and multiply-accumulates of one sample follow
-            from its synops and its non-zeros, as (ACs, MACs) each; what follows from neither is
-            the same for every sample.
-    """
-
-    acs: Fraction = Fraction(0)
-    macs: Fraction = Fraction(0)
-    left_out_macs: int = 0
-    per_synop: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
-    per_nonzero: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
-
-
-def charge(site: SiteRecord, rule: Convention, steps: int) -> Charge:
-    """Books one site under a convention.
-
-    Raises:
-        InputError: If a site is to be charged once whose input was not equal at all steps.
-    """
-    charged = {"stem": rule.stem, "gate": rule.gate}.get(site.role, "every-step")
-    if charged == "free":
-        return Charge(left_out_macs=site.dense_macs)
-    share = Fraction(1)
-    if charged == "once" and site.synops_by_step is not None:
-        if not site.static:
-            raise InputError(
-                f"convention {rule.name!r} charges {site.key.name} once, but its input was not "
-                "equal at all steps; use every-step"
-            )
-        share = Fraction(1, steps)
-    if _is_spiking(site, rule):
-        return _by_events(site, share) if rule.spike == "events" else _by_rate(site, share)
-    if rule.real == "rate-ac" and site.role != "stem":
-        return _by_rate(site, share)
-    if rule.real == "nonzero-mac":
-        return Charge(macs=share * site.synops, per_synop=(Fraction(0), share))
-    return Charge(macs=share * site.dense_macs)
-
-
-def _is_spiking(site: SiteRecord, rule: Convention) -> bool:
-    if site.operand == "silent":
-        return rule.silent == "as-spike"
-    return site.operand in ("spike", "ternary") and site.origin != "image"
-
-
-def _by_events(site: SiteRecord, share: Fraction) -> Charge:
-    return Charge(acs=share * site.synops, per_synop=(share, Fraction(0)))
-
-
-def _by_rate(site: SiteRecord, share: Fraction) -> Charge:
-    each = share * Fraction(site.dense_macs, site.elements or 1)
-    return Charge(acs=each * site.nonzeros, per_nonzero=(each, Fraction(0)))
+    preset = PRESETS[name]
+    changed = [f"{k} {v}" for k, v in changes.items() if getattr(preset, k) != v]
+    return replace(preset, name=", ".join([name, *changed]), **changes)  # type: ignore[arg-type]

@@ -10,7 +10,8 @@ from math import sqrt
 
 import numpy as np
 
-from analysis.energy.conventions import Charge, Convention, charge
+from analysis.energy.charges import Charge, charge, work_charges
+from analysis.energy.conventions import Convention
 from analysis.energy.technology import Technology
 from analysis.records import Run, SiteKey, moment_column
 
@@ -43,6 +44,21 @@ class Energy:
         """What every site is charged."""
         return {s.key: charge(s, self.convention, self.run.steps) for s in self.run.sites}
 
+    @cached_property
+    def work(self) -> Mapping[str, Charge]:
+        """What is charged for work that no synapse does, by its name."""
+        return work_charges(self.run, self.convention)
+
+    @cached_property
+    def total(self) -> Charge:
+        """Sites and other work together, over all samples."""
+        everything = [*self.charges.values(), *self.work.values()]
+        return Charge(
+            acs=sum((c.acs for c in everything), Fraction(0)),
+            macs=sum((c.macs for c in everything), Fraction(0)),
+            left_out_macs=sum(c.left_out_macs for c in everything),
+        )
+
     @property
     def prices(self) -> tuple[float, float]:
         """Picojoules per AC and per MAC; 0 for what is unpriced, see `unpriced`."""
@@ -51,10 +67,11 @@ class Energy:
     @cached_property
     def unpriced(self) -> tuple[str, ...]:
         """Operations that happen but have no price: the total is then a lower bound."""
-        happen = {
-            "ac": any(c.acs for c in self.charges.values()),
-            "mac": any(c.macs for c in self.charges.values()),
-        }
+        return self.unpriced_of(self.total)
+
+    def unpriced_of(self, booked: Charge) -> tuple[str, ...]:
+        """Those of the operations of a charge that have no price."""
+        happen = {"ac": bool(booked.acs), "mac": bool(booked.macs)}
         return tuple(n for n, does in happen.items() if does and self.technology.pj(n) is None)
 
     @property
@@ -75,25 +92,27 @@ class Energy:
     @property
     def left_out_macs(self) -> float:
         """Dense MACs per sample of the sites that the convention leaves out."""
-        return sum(c.left_out_macs for c in self.charges.values()) / self.run.samples
+        return self.total.left_out_macs / self.run.samples
+
+    def exact_pj(self, booked: Charge) -> Fraction:
+        """Picojoules per sample of a charge, no digit lost."""
+        ac_pj, mac_pj = self.prices
+        total = booked.acs * _exact(ac_pj) + booked.macs * _exact(mac_pj)
+        return total / self.run.samples
 
     def site_pj(self, key: SiteKey) -> float:
         """Picojoules per sample of one site."""
-        ac_pj, mac_pj = self.prices
-        booked = self.charges[key]
-        return float(booked.acs * _exact(ac_pj) + booked.macs * _exact(mac_pj)) / self.run.samples
+        return float(self.exact_pj(self.charges[key]))
 
     def _estimate(self, per_ac: float, per_mac: float) -> Estimate:
-        total = sum(
-            c.acs * _exact(per_ac) + c.macs * _exact(per_mac) for c in self.charges.values()
-        )
+        total = self.total.acs * _exact(per_ac) + self.total.macs * _exact(per_mac)
         weights = {}
         for key, booked in self.charges.items():
             for quantity in ("synops", "nonzeros"):
                 column = moment_column(quantity, key.name, key.index, key.call)
                 acs, macs = booked.per_synop if quantity == "synops" else booked.per_nonzero
                 weights[column] = float(acs) * per_ac + float(macs) * per_mac
-        return interval(self.run, float(total) / self.run.samples, weights)
+        return interval(self.run, float(total / self.run.samples), weights)
 
 
 def interval(run: Run, value: float, weights: Mapping[str, float]) -> Estimate:

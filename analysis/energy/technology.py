@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from analysis.errors import InputError
 
 _OPERATIONS = ("ac", "mac")
+_REQUIRED = ("pj", "source", "status")
+_OPTIONAL = ("low", "high", "remark")
+Status = Literal["seen", "second-hand"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,12 +23,35 @@ class Price:
     """What one operation costs.
 
     Attributes:
-        pj: Picojoules.
+        pj: Picojoules, the nominal figure.
         source: Where the figure stands.
+        status: Whether it was read there (``seen``) or in somebody's restatement.
+        low, high: Ends of the range, picojoules, where sources give one.
+        remark: What to know before trusting it.
     """
 
     pj: float
     source: str
+    status: Status
+    low: float | None = None
+    high: float | None = None
+    remark: str = ""
+
+    def describe(self) -> str:
+        """The figure with its range, if it has one.
+
+        Example:
+            >>> Price(pj=10, high=450, source="two papers", status="seen").describe()
+            '10 pJ (10 to 450)'
+        """
+        if self.low is None and self.high is None:
+            return f"{self.pj:g} pJ"
+        return f"{self.pj:g} pJ ({self.end('low'):g} to {self.end('high'):g})"
+
+    def end(self, which: Literal["low", "high"]) -> float:
+        """One end of the range, picojoules; the nominal figure where there is none."""
+        found = self.low if which == "low" else self.high
+        return self.pj if found is None else found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +72,11 @@ class Technology:
         price = self.operations.get(operation)
         return price.pj if price else None
 
+    def at(self, which: Literal["low", "high"]) -> Technology:
+        """The same list with every price at one end of its range."""
+        prices = {n: replace(p, pj=p.end(which)) for n, p in self.operations.items()}
+        return replace(self, name=f"{self.name}, {which}", operations=prices)
+
     def describe(self) -> str:
         """All prices in one line.
 
@@ -53,8 +84,17 @@ class Technology:
             >>> technology("45nm-fp32").describe()
             '45nm-fp32 (MAC 4.6 pJ, AC 0.9 pJ)'
         """
-        prices = (f"{name.upper()} {price.pj:g} pJ" for name, price in self.operations.items())
+        prices = (f"{name.upper()} {price.describe()}" for name, price in self.operations.items())
         return f"{self.name} ({', '.join(prices)})"
+
+    def sources(self) -> str:
+        """Where every price stands, with its remarks, in one line."""
+        return "; ".join(
+            f"{name.upper()}: {price.source}"
+            + (" (second-hand)" if price.status == "second-hand" else "")
+            + (f" [{price.remark}]" if price.remark else "")
+            for name, price in self.operations.items()
+        )
 
 
 def technology_names() -> list[str]:
@@ -92,7 +132,7 @@ def parse_technology(text: str, where: str) -> Technology:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"technology {where}: not TOML: {error}") from error
-    _check_keys(table, ("name", "description", "operations"), where)
+    _check_keys(table, ("name", "description", "operations"), (), where)
     if not isinstance(table["operations"], dict):
         raise InputError(f"technology {where}: operations must be a table of prices")
     unknown = sorted(set(table["operations"]) - set(_OPERATIONS))
@@ -106,24 +146,59 @@ def parse_technology(text: str, where: str) -> Technology:
         for name, entry in table["operations"].items()
     }
     return Technology(
-        name=str(table["name"]), description=str(table["description"]), operations=operations
+        name=_text(table, "name", f"{where}: "),
+        description=_text(table, "description", f"{where}: "),
+        operations=operations,
     )
 
 
-def _check_keys(table: Any, wanted: tuple[str, ...], where: str) -> None:
+def _check_keys(table: Any, wanted: tuple[str, ...], optional: tuple[str, ...], where: str) -> None:
+    keys = ", ".join(wanted) + (f" (optional: {', '.join(optional)})" if optional else "")
     if not isinstance(table, dict):
-        raise InputError(f"technology {where}: expected a table with {', '.join(wanted)}")
-    if set(table) != set(wanted):
+        raise InputError(f"technology {where}: expected a table with {keys}, got {table!r}")
+    if not set(wanted) <= set(table) <= {*wanted, *optional}:
         raise InputError(
-            f"technology {where}: expected exactly the keys {', '.join(wanted)}, "
+            f"technology {where}: expected exactly the keys {keys}, "
             f"got {', '.join(table) or 'none'}"
         )
 
 
 def _price(entry: Any, where: str) -> Price:
-    _check_keys(entry, ("pj", "source"), where)
-    pj = entry["pj"]
-    is_number = isinstance(pj, int | float) and not isinstance(pj, bool)
-    if not (is_number and math.isfinite(pj) and pj >= 0):
-        raise InputError(f"technology {where}.pj: expected a number of at least 0, got {pj!r}")
-    return Price(pj=float(pj), source=str(entry["source"]))
+    _check_keys(entry, _REQUIRED, _OPTIONAL, where)
+    if entry["status"] not in get_args(Status):
+        raise InputError(
+            f"technology {where}.status: expected {' or '.join(get_args(Status))}, "
+            f"got {entry['status']!r}"
+        )
+    pj, low, high = (_number(entry, key, where) for key in ("pj", "low", "high"))
+    nominal = pj or 0.0
+    if not (nominal if low is None else low) <= nominal <= (nominal if high is None else high):
+        raise InputError(f"technology {where}: expected low <= pj <= high, got {low}, {pj}, {high}")
+    remark = _text(entry, "remark", f"{where}.") if "remark" in entry else ""
+    return Price(
+        pj=nominal,
+        source=_text(entry, "source", f"{where}."),
+        status=entry["status"],
+        low=low,
+        high=high,
+        remark=remark,
+    )
+
+
+def _number(entry: dict[str, Any], key: str, where: str) -> float | None:
+    value = entry.get(key)
+    if value is None:
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (is_number and math.isfinite(value) and value >= 0):
+        raise InputError(
+            f"technology {where}.{key}: expected a number of at least 0, got {value!r}"
+        )
+    return float(value)
+
+
+def _text(entry: dict[str, Any], key: str, where: str) -> str:
+    value = entry[key]
+    if not (isinstance(value, str) and value.strip()):
+        raise InputError(f"technology {where}{key}: expected a text, got {value!r}")
+    return value

@@ -13,6 +13,7 @@ from analysis.energy.energy import Energy, Estimate, interval
 from analysis.energy.technology import Technology, technology
 from analysis.errors import InputError
 from analysis.records import Run, SiteRecord, moment_column
+from analysis.reporting import breakdown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ class Report:
         """
         return replace(
             self,
-            convention=convention(rule) if isinstance(rule, str) else rule,
+            convention=_rule(rule),
             technology=technology(prices) if isinstance(prices, str) else prices or self.technology,
         )
 
@@ -181,6 +182,35 @@ class Report:
         value = sum(s.synops for s in spiking) / self.run.samples / synapses
         return interval(self.run, value, dict.fromkeys(columns, 1 / synapses))
 
+    def by_role(self) -> pd.DataFrame:
+        """What each part of the network costs under every convention, per sample; long form.
+
+        Columns: convention, part, acs, macs, energy_pj, left_out_macs. Parts are the roles of
+        the sites, the gate's split into temporal and spatial; the gate's product; other work.
+        Conventions that can't be applied to the run have no rows.
+        """
+        return breakdown.by_role_frame(self.side_by_side())
+
+    def difference(self, one: str | Convention, other: str | Convention) -> pd.DataFrame:
+        """What moves the number from one convention to another, per sample.
+
+        One row per field that differs, in the order of the fields: field, before, after, acs,
+        macs, energy_pj. The rows add up to the difference; each depends on the order.
+
+        Raises:
+            InputError: If a name is unknown or a convention can't be applied to the run.
+        """
+        return breakdown.difference_frame(self, _rule(one), _rule(other))
+
+    def sample_energy(self) -> pd.DataFrame:
+        """Energy of every sample: sample, energy_pj; in the order they ran.
+
+        Raises:
+            InputError: If the run kept no counts per sample, or the convention charges a site
+                by the non-zeros of its input, which are not kept per sample.
+        """
+        return breakdown.sample_energy_frame(self.energy)
+
     def side_by_side(self) -> Iterator[tuple[Convention, Energy | InputError]]:
         """The run under this report's convention and every preset; why not, where it can't be."""
         others = [rule for rule in PRESETS.values() if rule != self.convention]
@@ -198,6 +228,10 @@ class Report:
         from analysis.reporting.writers import write_json
 
         write_json(self, Path(path))
+
+
+def _rule(rule: str | Convention) -> Convention:
+    return convention(rule) if isinstance(rule, str) else rule
 
 
 def _share(part: int, whole: int) -> Estimate:

@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from math import isnan, log10
+from math import isnan
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from analysis.energy.energy import Energy
-from analysis.errors import InputError
-from analysis.records import SiteKey, SiteRecord
+from analysis.energy.charges import work_left_out
+from analysis.records import Run, SiteKey, SiteRecord
+from analysis.reporting.convention_tables import conventions_table, parts_table
 from analysis.reporting.report import Report
+from analysis.reporting.text import WIDE, is_wide, joules, si, titled_table
 
-_PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 _BAR = 6  # characters of a full bar
-_WIDE = 120  # columns that the full tables need; a narrower terminal gets fewer of them
-
-
-def si(value: float, unit: str = "") -> str:
-    """A number with three digits and a prefix.
-
-    Example:
-        >>> si(0.00000123, "J"), si(8321), si(0), si(12)
-        ('1.23 µJ', '8.32 k', '0', '12')
-    """
-    if value == 0 or isnan(value):
-        return f"{value:g} {unit}".strip()
-    exponent = 3 * int(log10(abs(value)) // 3)
-    exponent = min(max(exponent, -12), 12)
-    scaled = f"{value / 10**exponent:.3g}"
-    return f"{scaled} {_PREFIXES[exponent]}{unit}".strip()
-
-
-def joules(picojoules: float) -> str:
-    """An energy given in picojoules.
-
-    Example:
-        >>> joules(4.6e6)
-        '4.6 µJ'
-    """
-    return si(picojoules * 1e-12, "J")
 
 
 def print_report(report: Report, console: Console) -> None:
     """Prints a report, as much of it as the width has room for."""
-    console.print(Group(*_parts(report, wide=console.width >= _WIDE)))
+    console.print(Group(*_parts(report, wide=is_wide(console))))
 
 
 def _parts(report: Report, *, wide: bool) -> Iterator[RenderableType]:
@@ -57,11 +30,14 @@ def _parts(report: Report, *, wide: bool) -> Iterator[RenderableType]:
     yield from _not_spike_driven(report)
     yield _not_in_the_total(report)
     yield ""
-    yield _conventions(report, wide=wide)
+    yield conventions_table(report, wide=wide)
+    yield ""
+    yield parts_table(report, wide=wide)
     yield ""
     yield _sites(report, wide=wide)
     yield ""
     yield _neurons(report)
+    yield from _sampling(report.run)
     for note in report.run.provenance.get("notes", ()):
         yield Text(f"note: {note}")
     for warning in report.run.warnings:
@@ -118,49 +94,22 @@ def is_spike_driven(site: SiteRecord) -> bool:
 
 def _not_in_the_total(report: Report) -> Text:
     run = report.run
-    work: Counter[str] = Counter()
-    for entry in run.elementwise:
-        work[entry.work] += entry.elements
-    sizes = {"neuron updates": run.neuron_updates, **work}
+    sizes = work_left_out(run, report.convention)
     parts = [f"{name} {si(size / run.samples)}" for name, size in sizes.items() if size]
     if report.energy.left_out_macs:
         parts.insert(0, f"weight layers left out {si(report.energy.left_out_macs)} dense MACs")
     text = Text("Not in the total", style="bold")
-    text.append(f" (elements per sample): {', '.join(parts)}; memory, wires, control", "default")
+    text.append(
+        f" (elements per sample): {', '.join([*parts, 'memory, wires, control'])}", "default"
+    )
     return text
-
-
-def _conventions(report: Report, *, wide: bool) -> Table:
-    table = _table("Conventions side by side, per sample", "convention")
-    for heading in ("ACs", "MACs", "energy", "ratio", "left out"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    if wide:
-        table.add_column("stem, gate; spikes; real values")
-    own = report.energy.energy_pj.value
-    for rule, energy in report.side_by_side():
-        rules = f"{rule.stem}, {rule.gate}; {rule.spike}; {rule.real}"
-        if isinstance(energy, InputError):
-            cells = ["", "", "refused", "", ""]
-            rules = str(energy)
-        else:
-            cells = _priced(energy, own)
-        table.add_row(rule.name, *cells, *[rules] * wide)
-    return table
-
-
-def _priced(energy: Energy, own: float) -> list[str]:
-    pj = energy.energy_pj.value
-    bound = ">= " if energy.unpriced else ""
-    left_out = f"{si(energy.left_out_macs)} MACs" if energy.left_out_macs else ""
-    ratio = f"{pj / own:.2f}" if own else ""
-    return [si(energy.acs.value), si(energy.macs.value), bound + joules(pj), ratio, left_out]
 
 
 def _sites(report: Report, *, wide: bool) -> Table:
     title = "Weight layers, per sample"
     if not wide:
-        title += f" (role, steps run and dense MACs: from {_WIDE} columns on, or in sites.csv)"
-    table = _table(title, "site")
+        title += f" (role, steps run and dense MACs: from {WIDE} columns on, or in sites.csv)"
+    table = titled_table(title, "site")
     for heading in ("role", "reads") if wide else ("reads",):
         table.add_column(heading, no_wrap=True)
     numbers = ("in_rate", "ran", "synops", "dense MACs", "energy")
@@ -194,7 +143,7 @@ def _site_cells(
 
 
 def _neurons(report: Report) -> Table:
-    table = _table("Firing rates: spikes per neuron and step", "neuron layer")
+    table = titled_table("Firing rates: spikes per neuron and step", "neuron layer")
     table.add_column("neurons", justify="right")
     table.add_column("rate", justify="right")
     for step in range(report.run.steps):
@@ -208,20 +157,30 @@ def _neurons(report: Report) -> Table:
     return table
 
 
-def _table(title: str, first: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column(first, overflow="fold")
-    return table
+def _sampling(run: Run) -> Iterator[Text]:
+    """Why a run ended before its data, with the one interval that allows for it."""
+    found = run.sampling
+    if found is None:
+        return
+    ends = "unknown"
+    if found.low is not None and found.high is not None:
+        ends = f"{si(found.low)}, {si(found.high)}"
+    yield Text(
+        f"\nSamples were drawn until the synops are known to ± {100 * found.target:g} %: "
+        f"{'reached' if found.reached else 'not reached'} after {run.samples} samples, at look "
+        f"{found.looks_used} of {found.looks_planned} planned.\nSynops per sample "
+        f"{si(found.mean)} [{ends}] at {100 * found.level:.2f} %: 95 % shared by the planned "
+        "looks. All other intervals do not allow for the looks."
+    )
 
 
 def _how(report: Report) -> Text:
     facts = report.run.provenance
     made = ", ".join(f"{key} {facts[key]}" for key in ("device", "precision") if key in facts)
-    prices = "; ".join(f"{k.upper()}: {p.source}" for k, p in report.technology.operations.items())
     return Text(
         f"\nCounts are exact for this run{' (' + made + ')' if made else ''}; intervals are 95 % "
         f"over samples and say nothing about other training seeds.\n"
         f"Convention {report.convention.describe()}: {report.convention.source}.\n"
-        f"Technology {report.technology.describe()}: {prices}.",
+        f"Technology {report.technology.describe()}: {report.technology.sources()}.",
         style="dim",
     )

@@ -8,8 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import analysis
-from analysis.energy.conventions import PRESETS, charge, convention
-from analysis.records import SiteKey, SiteRecord
+from analysis.energy.charges import charge, mean_level, work_charges, work_left_out
+from analysis.energy.conventions import PRESETS, convention, meaning, rules
+from analysis.energy.difference import difference
+from analysis.energy.energy import Energy
+from analysis.energy.technology import technology
+from analysis.records import (
+    ElementwiseRecord,
+    Moments,
+    NeuronRecord,
+    Run,
+    SiteKey,
+    SiteRecord,
+)
 
 # 2 samples, 4 steps: 1,000 dense MACs, 900 inside; 30 of 100 inputs not zero, 250 synops
 SITE = SiteRecord(
@@ -52,6 +63,13 @@ def booked(site, name, **changes):
         (GATE, "operand", (0, 1000, 0)),
         (GATE, "operand-once", (0, 250, 0)),
         (GATE, "eq17", (0, 0, 1000)),
+        (GATE, "eq17+dE", (0, 1000, 0)),
+        (GATE, "all-ac", (300, 0, 0)),
+        (GATE, "folk", (300, 0, 0)),
+        (STEM, "all-ac", (0, 0, 1000)),
+        (STEM, "sew-table", (0, 250, 0)),
+        (STEM, "folk", (0, 1000, 0)),
+        (SITE, "folk", (300, 0, 0)),
         (replace(SITE, operand="ternary"), "operand", (250, 0, 0)),
         (replace(SITE, operand="graded"), "operand", (0, 1000, 0)),
         (replace(SITE, operand="silent", synops=0, nonzeros=0), "operand", (0, 0, 0)),
@@ -64,6 +82,122 @@ def test_presets_book_as_documented(site, preset, expected):
 def test_a_silent_site_can_be_booked_as_if_it_were_real():
     silent = replace(SITE, operand="silent", synops=0, nonzeros=0)
     assert booked(silent, "operand", silent="as-real") == (0, 1000, 0)
+
+
+def test_a_graded_input_can_cost_as_many_accumulates_as_it_has_units():
+    # 20 inputs of one unit and 10 of two: 4/3 units each, 250 events
+    levels = {"0.0": 70, "0.25": 20, "0.5": 10}
+    site = replace(SITE, operand="graded", levels=levels)
+    assert mean_level(site, "any") == Fraction(4, 3)
+    assert booked(site, "operand", graded="repeat-ac") == (Fraction(1000, 3), 0, 0)
+
+
+def test_the_unit_of_graded_values_need_not_be_one_of_them():
+    site = replace(SITE, operand="graded", levels={"0.4": 1, "-0.6": 1})
+    assert mean_level(site, "any") == Fraction(5, 2)
+
+
+def test_repeated_accumulates_are_refused_without_levels():
+    with pytest.raises(analysis.InputError, match="the run kept none; analyse with levels=True"):
+        booked(replace(SITE, operand="graded"), "operand", graded="repeat-ac")
+
+
+def _work(site, kind, elements):
+    return ElementwiseRecord(site=site, work=kind, elements=elements)
+
+
+INNER = replace(GATE, key=SiteKey(name="encoder.gate.conv"))
+NEURONS = NeuronRecord(site="neuron", call=0, neurons=5, spikes_by_step=(1, 2, 3, 4))
+RUN = Run(
+    samples=2,
+    steps=4,
+    sites=(
+        SITE,
+        replace(STEM, key=SiteKey(name="stem")),
+        INNER,
+        replace(REAL, key=SiteKey(name="real")),
+    ),
+    neurons=(NEURONS,),
+    elementwise=(
+        _work("encoder", "product", 7),
+        _work("encoder.gate", "product", 6),
+        _work("layer", "product", 5),
+        _work("layer", "addition", 4),
+        _work("norm", "normalisation", 3),
+    ),
+    moments=Moments(columns=(), mean=(), scatter=()),
+)
+
+
+@pytest.mark.parametrize(
+    ("changes", "charged"),
+    [
+        ({}, {}),
+        ({"norm": "counted"}, {"normalisation": (0, 3)}),
+        ({"elementwise": "gate-product"}, {"gate product": (0, 13)}),
+        (
+            {"elementwise": "included"},
+            {
+                "neuron updates": (0, 40),  # 5 neurons, 4 steps, 2 samples
+                "gate product": (0, 13),
+                "product": (0, 5),
+                "addition": (4, 0),
+            },
+        ),
+    ],
+)
+def test_work_that_no_synapse_does_is_charged_where_asked_for(changes, charged):
+    rule = convention("operand", **changes)
+    found = work_charges(RUN, rule)
+    assert {name: (c.acs, c.macs) for name, c in found.items()} == charged
+    left_out = work_left_out(RUN, rule)
+    assert not set(left_out) & set(charged)
+    sizes = {"neuron updates", "gate product", "product", "addition", "normalisation"}
+    assert set(left_out) | set(charged) == sizes
+
+
+def test_charged_work_is_part_of_the_energy():
+    prices = technology("45nm-fp32")
+    without = Energy(RUN, convention("operand"), prices)
+    counted = Energy(RUN, convention("operand", norm="counted"), prices)
+    assert counted.energy_pj.value - without.energy_pj.value == pytest.approx(3 * 4.6 / 2)
+
+
+SETTINGS = st.fixed_dictionaries({name: st.sampled_from(v) for name, v in rules().items()})
+
+
+@given(st.sampled_from(list(PRESETS)), st.sampled_from(list(PRESETS)), SETTINGS)
+def test_the_shares_of_a_difference_add_up_to_the_last_fraction(one, other, changes):
+    levels = {"0.0": 70, "1.0": 21, "2.0": 9}
+    graded = replace(SITE, operand="graded", levels=levels, key=SiteKey(name="graded"))
+    silent = replace(SITE, operand="silent", nonzeros=0, key=SiteKey(name="silent"))
+    run = replace(RUN, sites=(*RUN.sites, graded, silent))
+    a, b, prices = convention(one), convention(other, **changes), technology("45nm-fp32")
+    shares = difference(run, a, b, prices)
+    before, after = Energy(run, a, prices), Energy(run, b, prices)
+    whole = after.exact_pj(after.total) - before.exact_pj(before.total)
+    assert sum(share.energy_pj for share in shares) == whole
+    assert sum(share.acs for share in shares) == (after.total.acs - before.total.acs) / 2
+    order = list(rules())
+    assert [s.field for s in shares] == sorted((s.field for s in shares), key=order.index)
+
+
+def test_the_difference_of_two_conventions_by_hand():
+    # from operand to eq17, per sample (two of them): the gate goes (1,000 MACs), the spiking
+    # site takes 300 instead of 250 ACs, the real one 300 ACs instead of 1,000 MACs
+    prices = technology("45nm-fp32")
+    shares = difference(RUN, convention("operand"), convention("eq17"), prices)
+    assert [(s.field, s.acs, s.macs) for s in shares] == [
+        ("gate", 0, -500),
+        ("spike", 25, 0),
+        ("real", 150, -500),
+    ]
+    assert shares[0].energy_pj == Fraction("-2300")
+
+
+@pytest.mark.parametrize("name", rules())
+def test_every_field_says_what_it_means_and_allows(name):
+    assert all(value in meaning(name) for value in rules()[name])
 
 
 def test_a_rate_stays_an_exact_fraction():

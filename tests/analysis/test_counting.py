@@ -147,6 +147,18 @@ def test_work_that_no_synapse_does_is_counted_too():
     assert work == {"bias": 96, "normalisation": 96, "activation": 96, "pooling": 96}
 
 
+def test_a_look_at_single_neurons_adds_no_work():
+    model, clip = nn.Sequential(Fires()), torch.tensor([[[1.0, 0, 1], [1, 0, 0]]])  # (B, T, C)
+    plain, detailed = (
+        analysis.analyze(model, [clip], steps=2, neurons=[Fires], neuron_detail=detail).run
+        for detail in (False, True)
+    )
+    assert detailed.elementwise == plain.elementwise
+    detail = detailed.neurons[0].detail
+    assert detail.channels == (2, 0, 1)
+    assert (detail.dead, detail.saturated) == (1, 1)
+
+
 def test_an_operation_without_a_rule_is_named():
     model = nn.Bilinear(2, 2, 1)
 
@@ -225,7 +237,7 @@ def test_the_model_is_left_as_it_was_also_after_an_exception():
         ({"steps": 0}, "at least 1"),
         ({"roles": {"*": "brain"}}, "unknown role brain; known: stem"),
         ({"convention": "guess"}, "unknown convention 'guess'; known: operand"),
-        ({"technology": "7nm"}, "unknown technology '7nm'; known: 45nm-fp32"),
+        ({"technology": "7nm"}, "unknown technology '7nm'; known: 45nm-fp16, 45nm-fp32"),
         ({"batches": ["text"]}, "a batch must be a tensor"),
     ],
 )
@@ -238,7 +250,7 @@ def test_bad_arguments_get_one_clear_line(arguments, message):
 def test_steps_that_do_not_fit_the_rows_are_an_error():
     class Halves(nn.Module):
         def forward(self, x):
-            return functional.linear(x[:3], self.weight)
+            return functional.linear(torch.ones(3, 2), self.weight)
 
         def __init__(self):
             super().__init__()

@@ -42,6 +42,10 @@ def test_the_json_follows_the_committed_schema(report, tmp_path):
         "operand-sparse",
         "operand-once",
         "eq17",
+        "eq17+dE",
+        "sew-table",
+        "all-ac",
+        "folk",
     ]
 
 
@@ -76,6 +80,51 @@ def test_the_sites_add_up_to_the_totals(report):
         assert report.sites[column].sum() == pytest.approx(report.totals[column], rel=1e-12)
 
 
+def test_the_parts_add_up_to_every_convention(report):
+    frame = report.by_role()
+    for rule, energy in report.side_by_side():
+        part = frame[frame.convention == rule.name]
+        assert part.energy_pj.sum() == pytest.approx(energy.energy_pj.value, rel=1e-12)
+        assert part.left_out_macs.sum() == pytest.approx(energy.left_out_macs)
+    names = ["stem", "temporal gate", "spatial gate", "gate product", "spiking", "shortcut"]
+    assert list(frame.part.unique()) == [*names, "readout"]
+
+
+def test_the_gate_product_is_two_multiplications_per_element_and_step(report):
+    product = report.by_role().query("part == 'gate product' and convention == 'eq17+dE'")
+    assert product.macs.item() == 2 * 2 * 16 * 8 * 8  # 2 steps, 16 x 8 x 8 elements
+
+
+def test_a_difference_adds_up_to_the_totals(report):
+    frame = report.difference("operand", "folk")
+    both = [report.under(name).totals.energy_pj for name in ("operand", "folk")]
+    assert frame.energy_pj.sum() == pytest.approx(both[1] - both[0])
+    assert list(frame.columns) == ["field", "before", "after", "acs", "macs", "energy_pj"]
+
+
+@pytest.mark.parametrize("name", ["operand", "operand-sparse", "operand-once"])
+def test_the_samples_energy_adds_up_to_the_total(report, name):
+    energy = report.under(name).sample_energy().energy_pj
+    assert energy.mean() == pytest.approx(report.under(name).totals.energy_pj, rel=1e-12)
+
+
+def test_the_energy_of_a_sample_is_that_of_running_it_alone():
+    torch.manual_seed(0)
+    layer, x = torch.nn.Linear(4, 3, bias=False), torch.randn(3, 4).relu()
+    together = analysis.analyze(layer, [x], steps=1, per_sample=True, convention="operand-sparse")
+    alone = [
+        analysis.analyze(layer, [x[i : i + 1]], steps=1, convention="operand-sparse")
+        for i in range(3)
+    ]
+    expected = [report.totals.energy_pj for report in alone]
+    assert together.sample_energy().energy_pj.tolist() == pytest.approx(expected)
+
+
+def test_the_energy_of_a_sample_is_refused_where_it_does_not_follow_from_synops(report):
+    with pytest.raises(analysis.InputError, match="by the non-zeros of each sample"):
+        report.under("eq17").sample_energy()
+
+
 def test_samples_add_up_to_steps_and_sites(report):
     counts = report.samples.groupby(["kind", "site", "index", "call"])["count"].sum()
     for site in report.run.sites:
@@ -106,5 +155,11 @@ def test_the_summary_fits_the_terminal(report, width):
     print_report(report, console)
     text = console.file.getvalue()
     assert max(map(len, text.splitlines())) <= width
-    for heading in ("energy", "Not spike-driven", "Not in the total", "Conventions side by side"):
+    headings = (
+        "Not spike-driven",
+        "Not in the total",
+        "Conventions side by side",
+        "Energy by part",
+    )
+    for heading in headings:
         assert heading in text

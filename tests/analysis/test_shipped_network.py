@@ -63,9 +63,4 @@ def test_steps_that_differ_can_not_be_charged_once(network, images):
     )
     report = analysis.analyze(network.model, [clip])
     refused = {rule.name: isinstance(e, analysis.InputError) for rule, e in report.side_by_side()}
-    assert refused == {
-        "operand": False,
-        "operand-sparse": False,
-        "operand-once": True,
-        "eq17": False,
-    }
+    assert [name for name, no in refused.items() if no] == ["operand-once", "sew-table"]

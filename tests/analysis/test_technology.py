@@ -11,6 +11,7 @@ description = "made up for this test"
 [operations.ac]
 pj = 1
 source = "nowhere"
+status = "seen"
 """
 
 
@@ -23,6 +24,30 @@ def test_the_usual_price_list_is_that_of_horowitz():
 @pytest.mark.parametrize("name", technology_names())
 def test_every_list_that_comes_with_the_package_is_valid(name):
     assert technology(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "mac", "ac"),
+    [("45nm-fp16", 1.5, 0.4), ("45nm-int8", 0.23, 0.03), ("loihi", None, 23.6)],
+)
+def test_lists_hold_the_figures_of_their_sources(name, mac, ac):
+    assert (technology(name).pj("mac"), technology(name).pj("ac")) == (mac, ac)
+
+
+def test_a_figure_from_before_silicon_is_labelled_so():
+    assert "pre-silicon" in technology("loihi").sources()
+    assert "second-hand" in technology("loihi").sources()
+
+
+def test_a_range_has_two_ends_and_a_single_figure_is_both():
+    odin = technology("odin")
+    assert odin.describe() == "odin (AC 12.7 pJ (8.43 to 12.7))"
+    assert (odin.at("low").pj("ac"), odin.at("high").pj("ac")) == (8.43, 12.7)
+    assert technology("45nm-fp32").at("low").pj("mac") == 4.6
+
+
+def test_a_figure_that_all_others_contradict_is_not_used():
+    assert technology("spinnaker").pj("ac") == 13300  # pJ; one table has 45
 
 
 def test_a_file_of_the_users_own_is_read(tmp_path):
@@ -39,8 +64,16 @@ def test_a_file_of_the_users_own_is_read(tmp_path):
         (GOOD.replace("pj = 1", "pj = -1"), "at least 0, got -1"),
         (GOOD.replace("pj = 1", "pj = nan"), "got nan"),
         (GOOD.replace("pj = 1", "pj = true"), "got True"),
-        (GOOD.replace("pj = 1\n", ""), "expected exactly the keys pj, source, got source"),
-        (GOOD.replace("pj =", "nj ="), "got nj, source"),
+        (
+            GOOD.replace("pj = 1\n", ""),
+            r"exactly the keys pj, source, status \(optional: .*\), got source",
+        ),
+        (GOOD.replace("pj =", "nj ="), "got nj, source, status"),
+        (GOOD + "low = 2", "expected low <= pj <= high, got 2.0, 1.0, None"),
+        (GOOD + "high = inf", "operations.ac.high: expected a number of at least 0, got inf"),
+        (GOOD.replace('"seen"', '"recalled"'), "expected seen or second-hand, got 'recalled'"),
+        (GOOD.replace('"nowhere"', '""'), "operations.ac.source: expected a text, got ''"),
+        (GOOD.replace('"mine"', "7"), "mine.toml: name: expected a text, got 7"),
         (GOOD.replace("operations.ac", "operations.spike"), "unknown operations: spike"),
         (GOOD + "[extra]", "expected exactly the keys name, description, operations"),
         ('name = "x"\ndescription = "y"\noperations = 3', "operations must be a table"),
@@ -60,3 +93,18 @@ def test_an_operation_without_a_price_makes_the_total_a_lower_bound():
     layer = torch.nn.Linear(2, 2)
     report = analysis.analyze(layer, [torch.ones(1, 2)], steps=1, technology=prices)
     assert report.energy.unpriced == ("mac",)
+
+
+def test_unpriced_parts_are_not_shown_as_free():
+    import io
+
+    import torch
+    from rich.console import Console
+
+    from analysis.reporting.convention_tables import parts_table
+
+    layer = torch.nn.Linear(2, 2, bias=False)
+    report = analysis.analyze(layer, [torch.tensor([[0.3, 0.7]])], steps=1, technology="loihi")
+    console = Console(width=120, file=io.StringIO())
+    console.print(parts_table(report, wide=True))
+    assert "unpriced" in console.file.getvalue()

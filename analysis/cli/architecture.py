@@ -1,0 +1,157 @@
+"""`gac-analyze --arch`: the energy of an architecture at stated rates, without any data."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import gac
+from analysis.cli.provenance import made_by
+from analysis.energy.conventions import PRESETS, Convention
+from analysis.energy.estimate import MARK, at_rates, parse_energy, solve_rate
+from analysis.energy.published import published_rows
+from analysis.energy.technology import Technology
+from analysis.errors import InputError
+from analysis.pipeline import analyze
+from analysis.reporting.convention_tables import conventions_table, parts_table
+from analysis.reporting.report import Report
+from analysis.reporting.text import is_wide, joules, titled_table
+from analysis.reporting.writers import write_csv
+
+if TYPE_CHECKING:
+    from analysis.records import Run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What is asked of an architecture.
+
+    Attributes:
+        name: One that `gac.build` knows.
+        steps: Simulation steps T; the architecture's own by default.
+        rates: One rate, or the path of a CSV file of rates by layer.
+        solve: An energy such as ``1.49mJ``; by default those published for the architecture.
+    """
+
+    name: str
+    steps: int | None = None
+    rates: str | None = None
+    solve: str | None = None
+
+
+def answer(asked: Question, rule: Convention, prices: Technology, output: Path | None) -> None:
+    """Prints the energy of an architecture, and writes it to a folder if there is one.
+
+    Raises:
+        InputError: If the name is unknown, or the rates or the energy can't be used.
+    """
+    if asked.solve is not None:
+        parse_energy(asked.solve)  # told before anything runs
+    rates = Fraction(0) if asked.rates is None else parse_rates(asked.rates)
+    report = Report(at_rates(_one_pass(asked.name, asked.steps), rates), rule, prices)
+    console = Console()
+    _print(report, asked, console)
+    if output is not None and asked.rates is not None:
+        report.to_json(output / "report.json")
+        write_csv(report, output / "sites.csv")
+        console.print(f"\nWritten: {output / 'report.json'}, {output / 'sites.csv'}")
+
+
+def _one_pass(architecture: str, steps: int | None) -> Run:
+    """Counts of an untrained network on one image of noise: its operations are what matters."""
+    changes = {} if steps is None else {"steps": steps}
+    torch.manual_seed(0)
+    model = gac.build(architecture, **changes)
+    side = model.config.image_size
+    image = torch.randn(1, model.config.in_channels, side, side)
+    facts = made_by("gac-analyze") | {"model": f"{architecture}, image {side} x {side}"}
+    return analyze(model, [image], provenance=facts).run
+
+
+def parse_rates(text: str) -> Fraction | dict[str, Fraction]:
+    """One rate, or the path of a CSV file with the columns site and rate.
+
+    Raises:
+        InputError: If it is neither, or the file can't be read.
+
+    Example:
+        >>> parse_rates("0.2")
+        Fraction(1, 5)
+    """
+    path = Path(text)
+    if path.suffix != ".csv":
+        return _rate(text, "--rates takes a number between 0 and 1 or a .csv file")
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{text}: can't be read: {error}") from error
+    reader = csv.DictReader(lines)
+    if reader.fieldnames != ["site", "rate"]:
+        raise InputError(f"{text}: expected the columns site,rate, got {reader.fieldnames}")
+    return {
+        str(row["site"]): _rate(row["rate"], f"{text}, line {reader.line_num}: expected a rate")
+        for row in reader
+    }
+
+
+def _rate(text: str | None, expected: str) -> Fraction:
+    try:
+        return Fraction(text or "")
+    except (ValueError, ZeroDivisionError) as error:
+        raise InputError(f"{expected}, got {text!r}") from error
+
+
+def _print(report: Report, asked: Question, console: Console) -> None:
+    """By convention and by part if rates are stated; the rates that energies need."""
+    wide = is_wide(console)
+    console.print(Text(f"{asked.name}, T = {report.run.steps}: {MARK}", style="bold"))
+    if asked.rates is not None:
+        console.print(f"rates: {asked.rates} (non-zero inputs of each layer after the stem)\n")
+        console.print(conventions_table(report, wide=wide), "")
+        console.print(parts_table(report, wide=wide))
+    for energy, where in _energies(asked, report.run.steps):
+        console.print("", _solved_table(report, energy, where))
+    console.print(
+        Text(
+            f"\nConvention {report.convention.describe()}: {report.convention.source}.\n"
+            f"Technology {report.technology.describe()}: {report.technology.sources()}.\n"
+            "One equation with one free rate fits many stories: that a rate is possible does not "
+            "show that an energy was counted so.",
+            style="dim",
+        )
+    )
+
+
+def _energies(asked: Question, steps: int) -> list[tuple[Fraction, str]]:
+    """Energies to solve for, picojoules, each with who says so."""
+    if asked.solve is not None:
+        return [(parse_energy(asked.solve), "as asked for")]
+    return [
+        (
+            parse_energy(f"{row['printed_mj']}mJ"),
+            f"published: {row['source']}; convention {row['convention']}",
+        )
+        for row in published_rows()
+        if (row["architecture"], row["steps"]) == (asked.name, str(steps))
+    ]
+
+
+def _solved_table(report: Report, energy_pj: Fraction, where: str) -> Table:
+    title = f"The one rate that {joules(float(energy_pj))} would need ({where})"
+    table = titled_table(title, "convention")
+    table.add_column("rate", justify="right", no_wrap=True)
+    table.add_column("why there is none")
+    others = [rule for rule in PRESETS.values() if rule != report.convention]
+    for rule in (report.convention, *others):
+        found = solve_rate(report.run, energy_pj, rule, report.technology)
+        rate = "cannot" if found.rate is None else f"{found.rate:.4f}"
+        table.add_row(rule.name, rate, found.reason)
+    return table

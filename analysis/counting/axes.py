@@ -1,0 +1,76 @@
+"""Which sample and which step an element belongs to, however a tensor is laid out.
+
+An axis is known by its stride in the storage: the element at offset ``o`` has index
+``(o - start) // stride % size``. Views share their storage, so the axis survives reshapes,
+transposes and merged axes; (B, T), (T, B), flattened or with tokens in between are all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Axis:
+    """An axis of samples or steps in a storage.
+
+    Attributes:
+        stride: Storage elements from one index to the next.
+        size: How many indices there are.
+        start: Storage offset of index 0.
+    """
+
+    stride: int
+    size: int
+    start: int = 0
+
+    def along(self, view: Tensor) -> tuple[int, int] | None:
+        """The dimension of a view that carries the axis, and how many entries share an index.
+
+        None where no single dimension does.
+
+        Example:
+            >>> flat = torch.zeros(2, 3, 5).flatten(0, 1)  # (B*T, C) with B = 2, T = 3
+            >>> Axis(stride=15, size=2).along(flat), Axis(stride=5, size=3).along(flat)
+            ((0, 3), (0, 1))
+        """
+        found = [
+            (dim, max(1, self.stride // stride))
+            for dim, (length, stride) in enumerate(zip(view.shape, view.stride(), strict=True))
+            if self._carried(length, stride)
+        ]
+        return found[0] if len(found) == 1 else None
+
+    def _carried(self, length: int, stride: int) -> bool:
+        if stride == 0 or (length - 1) * stride < self.stride:
+            return False
+        return stride % (self.stride * self.size) != 0
+
+    def indices(self, view: Tensor) -> Tensor:
+        """The index of every entry of a view's first dimension."""
+        offsets = torch.arange(view.shape[0]) * view.stride(0) + view.storage_offset()
+        return (offsets - self.start).div(self.stride, rounding_mode="floor") % self.size
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The axes of samples and steps of one storage; None where it has none or none is known.
+
+    Attributes:
+        sample, step: The two.
+        mixed: Whether all steps already went into every element.
+    """
+
+    sample: Axis | None = None
+    step: Axis | None = None
+    mixed: bool = False
+
+
+def carried(axis: Axis | None, result: Tensor, dim: int, inner: int) -> Axis | None:
+    """The same axis in a new tensor whose dimension ``dim`` corresponds to the old one."""
+    if axis is None:
+        return None
+    return Axis(result.stride(dim) * inner, axis.size, int(result.storage_offset()))

@@ -1,0 +1,243 @@
+"""Puts the calls of a forward pass in order and adds them to the sums."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import Tensor
+
+from analysis.counting.operands import widen
+from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog
+from analysis.counting.products import Side
+from analysis.counting.rows import Batch
+from analysis.counting.tally import Counts, MomentSums, NeuronTally, Quantity, Series, SiteTally
+from analysis.records import Origin, SiteKey, Work
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Calls that are one site: a single one, or one per step of a loop over steps.
+
+    Attributes:
+        key: The site; in a loop its call counts within one step.
+        logs: One, or T of them in the order of the steps.
+    """
+
+    key: SiteKey
+    logs: list[SiteLog]
+
+
+class Ledger:
+    """All counts of a run.
+
+    Args:
+        keep_samples: Whether to keep the counts of every sample.
+    """
+
+    def __init__(self, *, keep_samples: bool) -> None:
+        self.sites: dict[SiteKey, SiteTally] = {}
+        self.neurons: dict[tuple[str, int], NeuronTally] = {}
+        self.work: Counter[tuple[str, Work]] = Counter()
+        self.uncounted: Counter[str] = Counter()
+        self.moments = MomentSums()
+        self._keep = keep_samples
+
+    def add(self, log: PassLog, batch: Batch, *, looped: bool) -> None:
+        """Adds one forward pass; ``looped``: the model runs once per step."""
+        for series in self._series().values():
+            series.batch = None
+        for calls in _site_calls(log.sites, batch, looped=looped):
+            self._add_site(calls, batch)
+        self._add_spikes(log.spikes, batch, looped=looped)
+        for work in log.work:
+            repeats = batch.steps if work.serves_all and not looped else 1
+            self.work[work.site, work.work] += work.elements * repeats
+        self.uncounted.update(log.uncounted)
+        self.moments.add(batch.samples, self._series())
+
+    def merge(self, other: Ledger) -> None:
+        """Adds what another process counted; its samples come after those that are here."""
+        for series in other._series().values():
+            series.come_after(self.moments.samples)
+        for key, site in other.sites.items():
+            if key in self.sites:
+                self.sites[key].merge(site)
+            else:
+                self.sites[key] = site
+        for place, neuron in other.neurons.items():
+            if place in self.neurons:
+                self.neurons[place].merge(neuron)
+            else:
+                self.neurons[place] = neuron
+        self.work.update(other.work)
+        self.uncounted.update(other.uncounted)
+        self.moments.merge(other.moments)
+
+    def drop_neurons(self, sites: Iterable[str]) -> None:
+        """Forgets layers that turned out to be no neurons."""
+        refuted = set(sites)
+        self.neurons = {k: v for k, v in self.neurons.items() if k[0] not in refuted}
+
+    def columns(self) -> dict[str, str]:
+        """Final names of the moments' columns, by the names used while counting."""
+        found = {name: name for name in self._spike_series()}
+        for site in self.sites.values():
+            found |= site.columns()
+        return found
+
+    def _series(self) -> dict[str, Series]:
+        found = self._spike_series()
+        for site in self.sites.values():
+            found |= site.running()
+        return found
+
+    def _spike_series(self) -> dict[str, Series]:
+        return {f"spikes {site} {call}": n.spikes for (site, call), n in self.neurons.items()}
+
+    def _add_site(self, calls: Calls, batch: Batch) -> None:
+        first = calls.logs[0]
+        tally = self._tally(calls.key, first)
+        in_loop = len(calls.logs) > 1
+        stands_for_all = not in_loop and first.rows.steps is None and not first.rows.mixes
+        tally.repeats = batch.steps if stands_for_all else 1
+        tally.executed_steps = batch.steps // tally.repeats
+        tally.mixes = tally.mixes or (first.rows.mixes and not in_loop)
+        for quantity in tally.series:
+            parts = [_folded(log, quantity, batch) for log in calls.logs]
+            counts = np.concatenate(parts, axis=1)
+            every_step = np.repeat(counts, tally.repeats, axis=1)
+            tally.series[quantity].add(every_step, self.moments.samples)
+        for log in calls.logs:
+            sides = _sides(log)
+            tally.see([side.levels for side in sides], _origins(log))
+            tally.static = tally.static and log.static and not in_loop
+            tally.guessed = tally.guessed or log.rows.guessed
+            tally.dense_macs += log.counted.dense * tally.repeats
+            tally.inside_macs += log.counted.inside * tally.repeats
+            for position, side in enumerate(sides):
+                tally.elements[position] += side.elements * tally.repeats
+                for value, times in (side.histogram or {}).items() if not position else ():
+                    tally.histogram[value] += times * tally.repeats
+            self.work[calls.key.name, "bias"] += log.biased_outputs * tally.repeats
+
+    def _tally(self, key: SiteKey, log: SiteLog) -> SiteTally:
+        if key not in self.sites:
+            sides = len(_sides(log))
+            quantities: list[Quantity] = ["operand", "operand nonzeros"]
+            if sides == 2:
+                quantities += ["other", "other nonzeros", "pairs"]
+            self.sites[key] = SiteTally(
+                key=key,
+                op=log.op,
+                origins=_origins(log),
+                mixes=log.rows.mixes,
+                weights=log.weights,
+                shape=log.shape,
+                levels=[frozenset()] * sides,
+                elements=[0] * sides,
+                series={quantity: Series(self._keep) for quantity in quantities},
+            )
+        return self.sites[key]
+
+    def _add_spikes(self, logs: list[SpikeLog], batch: Batch, *, looped: bool) -> None:
+        calls: dict[str, list[SpikeLog]] = defaultdict(list)
+        for log in logs:
+            calls[log.site].append(log)
+        for site, found in calls.items():
+            per_step = _calls_per_step(found, batch, looped=looped)
+            for call in range(per_step or len(found)):
+                group = found[call::per_step] if per_step else [found[call]]
+                number = call if per_step else group[0].call
+                cells = sum(log.cells for log in group) // batch.samples
+                counts = np.concatenate(
+                    [_exact(log.rows.fold(log.counts, batch)) for log in group], axis=1
+                )
+                if counts.shape[1] < batch.steps:  # ran once for all steps
+                    counts = np.repeat(counts, batch.steps, axis=1)
+                    cells *= batch.steps
+                self._add_neuron(site, number, cells // batch.steps, counts, group)
+
+    def _add_neuron(
+        self, site: str, call: int, neurons: int, counts: Counts, logs: list[SpikeLog]
+    ) -> None:
+        place = (site, call)
+        if place not in self.neurons:
+            self.neurons[place] = NeuronTally(site, call, neurons, Series(self._keep))
+        tally = self.neurons[place]
+        tally.spikes.add(counts, self.moments.samples)
+        for log in logs:
+            tally.levels = widen(tally.levels, log.levels)
+            if log.by_neuron is not None:
+                tally.by_neuron = tally.by_neuron + log.by_neuron
+
+
+def _site_calls(logs: list[SiteLog], batch: Batch, *, looped: bool) -> Iterator[Calls]:
+    """Groups executions into sites: by step in a loop over steps, else each by itself."""
+    groups: dict[tuple[str, int], list[SiteLog]] = defaultdict(list)
+    for log in logs:
+        groups[log.key.name, log.key.index].append(log)
+    merged: dict[SiteKey, Calls] = {}
+    for (name, index), found in groups.items():
+        per_step = _calls_per_step(found, batch, looped=looped)
+        if not per_step:
+            merged |= {log.key: Calls(log.key, [log]) for log in found}
+            continue
+        for call in range(per_step):
+            key = SiteKey(name=name, index=index, call=call)
+            merged[key] = Calls(key, found[call::per_step])
+    order = {log.key: position for position, log in enumerate(logs)}
+    yield from sorted(merged.values(), key=lambda calls: order[calls.logs[0].key])
+
+
+def _calls_per_step(logs: Sequence[SiteLog | SpikeLog], batch: Batch, *, looped: bool) -> int:
+    """How often a place is run at each step of a loop; 0 where its calls are no loop over steps."""
+    in_loop = looped and batch.steps > 1 and len(logs) % batch.steps == 0
+    if not in_loop or any(log.rows.steps is not None for log in logs):
+        return 0
+    return len(logs) // batch.steps
+
+
+def _sides(log: SiteLog) -> list[Side]:
+    counted = log.counted
+    return [counted.operand] + ([counted.other] if counted.other else [])
+
+
+def _origins(log: SiteLog) -> list[Origin]:
+    """One per side; attention probabilities that nobody sees are a current."""
+    hidden: list[Origin] = ["current"] * (len(_sides(log)) - len(log.origins))
+    return [*hidden, *log.origins]
+
+
+def _folded(log: SiteLog, quantity: Quantity, batch: Batch) -> Counts:
+    """One quantity of one execution, ``(B, T)`` or ``(B, 1)``."""
+    counted = log.counted
+    other = counted.other
+    rows: dict[Quantity, Tensor | None] = {
+        "operand": counted.operand.synops,
+        "operand nonzeros": counted.operand.nonzeros,
+        "other": other.synops if other else None,
+        "other nonzeros": other.nonzeros if other else None,
+        "pairs": counted.pairs,
+    }
+    counts = rows[quantity]
+    if counts is None:
+        raise TypeError(f"{log.key} was a product of two activations once and is none now")
+    return _exact(log.rows.fold(counts, batch))
+
+
+def _exact(counts: Tensor) -> Counts:
+    """Whole numbers held in float64 (exact below 2**53) as int64."""
+    return counts.cpu().numpy().astype(np.int64)
+
+
+def is_looped(log: PassLog, batch: Batch) -> bool:
+    """Whether a model seems to run once per step: nothing holds steps, neurons run T times."""
+    logs: list[SiteLog | SpikeLog] = [*log.sites, *log.spikes]
+    if batch.steps == 1 or any(x.rows.steps is not None or x.rows.mixes for x in logs):
+        return False
+    calls = Counter(spike.site for spike in log.spikes)
+    calls = calls or Counter(site.key.name for site in log.sites if site.key.index == 0)
+    return bool(calls) and all(n % batch.steps == 0 for n in calls.values())

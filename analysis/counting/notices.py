@@ -1,0 +1,75 @@
+"""What a reader should know before trusting a number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isnan
+
+from torch import nn
+
+from analysis.records import Run, SiteRecord
+
+_WEIGHT_LAYERS = (
+    nn.modules.conv._ConvNd,
+    nn.Linear,
+    nn.Bilinear,
+    nn.RNNBase,
+    nn.RNNCellBase,
+    nn.MultiheadAttention,
+)
+_FLIPS = 0.05  # float32 flips change a sample's synops by less than that
+
+
+def never_ran(model: nn.Module, sites: Iterable[SiteRecord]) -> tuple[str, ...]:
+    """Weight layers of a model that took no part, also not through their weights alone."""
+    ran = {site.key.name for site in sites}
+    return tuple(
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, _WEIGHT_LAYERS) and not _took_part(name, ran)
+    )
+
+
+def _took_part(name: str, ran: set[str]) -> bool:
+    """A part of an attention layer counts as run with it: its weights are used from outside."""
+    return name in ran or any(name == f"{outer}.out_proj" for outer in ran)
+
+
+def warnings_of(run: Run, probe: float) -> tuple[str, ...]:
+    """Everything worth a warning in a run.
+
+    Args:
+        run: The counts.
+        probe: How far the first sample's synops in its batch are from those it has alone.
+    """
+    found = []
+    if run.uncounted:
+        names = ", ".join(f"{name} (x{times})" for name, times in run.uncounted.items())
+        found.append(f"operations no rule counts, so totals are lower bounds: {names}")
+    if run.never_ran:
+        found.append(f"weight layers that never ran: {', '.join(run.never_ran)}")
+    if not run.sites:
+        found.append("no weight operation was seen")
+    silent = [str(site.key) for site in run.sites if site.operand == "silent"]
+    if silent:
+        found.append(f"nothing but zeros came in during the whole run: {', '.join(silent)}")
+    guessed = [str(site.key) for site in run.sites if site.layout_guessed]
+    if guessed and run.steps > 1:
+        found.append(
+            "samples and steps were told apart by the number of rows, check with time_layout=: "
+            + ", ".join(guessed)
+        )
+    if probe > _FLIPS:
+        found.append(
+            f"the first sample alone has {100 * probe:.0f} % other synops than in its batch: "
+            "counts per sample and step, and what runs once for all steps, may be wrong; say "
+            "time_layout=..."
+        )
+    if isnan(probe):
+        found.append(
+            "the model can't run a single sample, so it was not checked that counts per sample "
+            "belong to the right one"
+        )
+    if not run.neurons:
+        found.append("no spiking neuron layer was found; name them with neurons=...")
+    return tuple(found)

@@ -1,0 +1,91 @@
+"""What one forward pass left behind, before its calls are put in order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from analysis.counting.operands import Levels
+from analysis.counting.products import Counted
+from analysis.counting.rows import Rows
+from analysis.records import LayerShape, Origin, SiteKey, Work
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteLog:
+    """One execution of a weight operation.
+
+    Attributes:
+        key, op: Which one.
+        origins: Of its activations.
+        counted, rows: Exact counts per row, and the sample and step of each row.
+        static: Whether its input was the same at all steps.
+        weights: Its weight elements, and how many of them are exactly zero.
+        biased_outputs: Output elements that a bias is added to.
+        shape: Sizes of the layer, if it is one with weights.
+    """
+
+    key: SiteKey
+    op: str
+    origins: tuple[Origin, ...]
+    counted: Counted
+    rows: Rows
+    static: bool
+    weights: tuple[int, int]
+    biased_outputs: int
+    shape: LayerShape | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpikeLog:
+    """One output of a neuron layer.
+
+    Attributes:
+        site, call: Which one.
+        cells: Elements of the output.
+        counts: Spikes per row.
+        levels: Its distinct values.
+        rows: Sample and step of each row.
+        by_neuron: Spikes of every neuron, ``(C, *S)``, if that was asked for.
+    """
+
+    site: str
+    call: int
+    cells: int
+    counts: Tensor
+    levels: Levels
+    rows: Rows
+    by_neuron: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class WorkLog:
+    """Elementwise work of one operation.
+
+    Attributes:
+        site, work: Where and what kind.
+        elements: How many elements it touched.
+        serves_all: Whether its result serves all steps at once.
+    """
+
+    site: str
+    work: Work
+    elements: int
+    serves_all: bool
+
+
+@dataclass
+class PassLog:
+    """Everything of one forward pass, in the order it happened.
+
+    Attributes:
+        sites, spikes, work: What was counted.
+        uncounted: Operations on weights that no rule covers, with the times each ran.
+    """
+
+    sites: list[SiteLog] = field(default_factory=list)
+    spikes: list[SpikeLog] = field(default_factory=list)
+    work: list[WorkLog] = field(default_factory=list)
+    uncounted: Counter[str] = field(default_factory=Counter)

@@ -1,0 +1,52 @@
+"""The part each site plays: as the caller says, else as the model says, else unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Literal, get_args
+
+from torch import nn
+
+from analysis.errors import InputError
+from analysis.records import Role, SiteRecord
+
+Source = Literal["user", "model", "guess"]
+
+
+class Roles:
+    """Looks up roles by patterns of module paths.
+
+    Args:
+        model: May declare ``site_roles``, patterns -> roles.
+        named: The caller's patterns, which come first.
+
+    Raises:
+        InputError: If a role is unknown.
+    """
+
+    def __init__(self, model: nn.Module, named: Mapping[str, Role]) -> None:
+        unknown = sorted(set(named.values()) - set(get_args(Role)))
+        if unknown:
+            raise InputError(
+                f"unknown role {', '.join(unknown)}; known: {', '.join(get_args(Role))}"
+            )
+        declared: Mapping[str, Role] = getattr(model, "site_roles", {})
+        self._patterns: list[tuple[Source, str, Role]] = [
+            *(("user", pattern, role) for pattern, role in named.items()),
+            *(("model", pattern, role) for pattern, role in declared.items()),
+        ]
+
+    def of(self, name: str) -> tuple[Role, Source]:
+        """The role of a site and who said so."""
+        for source, pattern, role in self._patterns:
+            if fnmatchcase(name, pattern):
+                return role, source
+        return "other", "guess"
+
+    def assign(self, record: SiteRecord, aliases: Mapping[str, tuple[str, ...]]) -> SiteRecord:
+        """A record with its role and the further names of its module."""
+        role, source = self.of(record.key.name)
+        names = aliases.get(record.key.name, ())
+        return replace(record, role=role, role_source=source, aliases=names)

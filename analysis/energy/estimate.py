@@ -1,0 +1,159 @@
+"""Energy without data: an architecture's operations at stated rates, and the rate an energy needs.
+
+The operations come from one pass over an image of noise, whose rates are thrown away.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from fractions import Fraction
+
+from analysis.energy.conventions import Convention
+from analysis.energy.energy import Energy
+from analysis.energy.technology import Technology
+from analysis.errors import InputError
+from analysis.records import Moments, NeuronRecord, OperandKind, Run, SiteRecord
+
+MARK = "architecture counts at stated rates, no data was run"
+_PJ = {"pJ": 1, "nJ": 10**3, "uJ": 10**6, "µJ": 10**6, "mJ": 10**9, "J": 10**12}
+
+
+def at_rates(run: Run, rates: Fraction | Mapping[str, Fraction]) -> Run:
+    """The same architecture with the input of every layer non-zero at a stated rate.
+
+    Counts become rate x elements and rate x MACs inside, rounded to whole ones. The stem reads
+    an image, of which every value counts as non-zero. What a site reads follows from where its
+    input comes from, not from the values of the pass: spikes from neurons, real values else.
+
+    Args:
+        run: Of one sample, whatever it was.
+        rates: Non-zero share of the input of each layer after the stem, in [0, 1]: one for all,
+            or by module path, where ``*`` stands for anything and the first match counts.
+
+    Returns:
+        A run of one sample marked as an estimate. Its neurons fire at the one stated rate, or at
+        the mean rate of what the layers that read spikes receive.
+
+    Raises:
+        InputError: If a rate is not in [0, 1], a layer has none or a pattern fits no layer.
+    """
+    by_site = _resolve(run, rates)
+    sites = tuple(_at_rate(site, by_site[site.key.name], run.steps) for site in run.sites)
+    spiking = [site for site in sites if site.operand == "spike"]
+    elements = sum(site.elements for site in spiking)
+    mean = Fraction(sum(site.nonzeros for site in spiking), elements or 1)
+    return replace(
+        run,
+        sites=sites,
+        neurons=tuple(_firing(n, mean, run.samples, run.steps) for n in run.neurons),
+        moments=Moments(columns=(), mean=(), scatter=()),
+        correct=None,
+        warnings=(),
+        per_sample=(),
+        provenance={**run.provenance, "data": f"none: {MARK}", "notes": [MARK]},
+    )
+
+
+def _resolve(run: Run, rates: Fraction | Mapping[str, Fraction]) -> dict[str, Fraction]:
+    patterns = {"*": rates} if isinstance(rates, Fraction) else rates
+    for pattern, rate in patterns.items():
+        if not 0 <= rate <= 1:
+            raise InputError(f"a rate must be between 0 and 1, got {float(rate):g} for {pattern}")
+    found = {}
+    for site in run.sites:
+        name = site.key.name
+        matching = [pattern for pattern in patterns if fnmatchcase(name, pattern)]
+        if not (matching or site.role == "stem"):
+            raise InputError(f"no rate for the layer {name}")
+        found[name] = Fraction(1) if site.role == "stem" else patterns[matching[0]]
+    unknown = [p for p in patterns if not any(fnmatchcase(name, p) for name in found)]
+    if unknown:
+        raise InputError(f"no layer is called {', '.join(unknown)}; layers: {', '.join(found)}")
+    return found
+
+
+def _at_rate(site: SiteRecord, rate: Fraction, steps: int) -> SiteRecord:
+    reads_spikes = site.origin == "spikes" and site.role not in ("stem", "gate")
+    operand: OperandKind = "spike" if reads_spikes else "real"
+    synops = round(rate * site.inside_macs)
+    base, rest = divmod(synops, steps)
+    by_step = tuple(base + (step < rest) for step in range(steps))
+    return replace(
+        site,
+        operand=operand,
+        nonzeros=round(rate * site.elements),
+        synops=synops,
+        synops_by_step=None if site.synops_by_step is None else by_step,
+        levels=None,
+    )
+
+
+def _firing(neuron: NeuronRecord, rate: Fraction, samples: int, steps: int) -> NeuronRecord:
+    each = round(rate * neuron.neurons * samples)
+    return replace(neuron, spikes_by_step=(each,) * steps, detail=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solved:
+    """The one rate at which a convention gives an energy.
+
+    Attributes:
+        convention: Its name.
+        rate: Non-zero share of the input of every layer after the stem; None if there is none.
+        reason: Why there is none.
+    """
+
+    convention: str
+    rate: float | None
+    reason: str = ""
+
+
+def solve_rate(run: Run, energy_pj: Fraction, rule: Convention, technology: Technology) -> Solved:
+    """The rate at which an architecture takes so much energy under a convention.
+
+    Energy is a constant plus a slope times the rate, both exact. One equation with one free
+    rate fits many stories: a rate in [0, 1] does not prove that this was how it was counted.
+    """
+    try:
+        at_zero, at_one = (_at(run, rate, rule, technology) for rate in (0, 1))
+    except InputError as error:
+        return Solved(convention=rule.name, rate=None, reason=str(error))
+    slope = at_one - at_zero
+    if at_zero > energy_pj:
+        reason = f"{_mj(at_zero)} without a single spike"
+    elif at_one < energy_pj:
+        reason = f"{_mj(at_one)} with a spike everywhere at every step"
+    elif not slope:
+        reason = "no operation depends on the rate"
+    else:
+        rate = float((energy_pj - at_zero) / slope)
+        return Solved(convention=rule.name, rate=rate)
+    return Solved(convention=rule.name, rate=None, reason=reason)
+
+
+def _at(run: Run, rate: int, rule: Convention, technology: Technology) -> Fraction:
+    energy = Energy(at_rates(run, Fraction(rate)), rule, technology)
+    return energy.exact_pj(energy.total)
+
+
+def _mj(picojoules: Fraction) -> str:
+    return f"{float(picojoules) / _PJ['mJ']:.3g} mJ"
+
+
+def parse_energy(text: str) -> Fraction:
+    """Picojoules of a text such as ``1.49mJ``.
+
+    Raises:
+        InputError: If number or unit can't be read.
+
+    Example:
+        >>> int(parse_energy("1.49 mJ"))
+        1490000000
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([pnuµm]?J)", text.strip())
+    if found is None:
+        raise InputError(f"expected an energy such as 1.49mJ ({', '.join(_PJ)}), got {text!r}")
+    return Fraction(found[1]) * _PJ[found[2]]

@@ -1,0 +1,124 @@
+"""A site seen as a layer: what memory models ask of it, derived from its counts and sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, prod
+
+from analysis.records import LayerShape, Run, SiteRecord
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """A quantity whose constants are only known to lie between bounds."""
+
+    low: float
+    nominal: float
+    high: float
+
+    @classmethod
+    def over(cls, low: float, nominal: float, high: float) -> Range:
+        """A result at the three values of a constant; its ends may come in either order."""
+        values = (low, nominal, high)
+        return cls(low=min(values), nominal=nominal, high=max(values))
+
+    def times(self, factor: float) -> Range:
+        """The same, so many times (``factor`` >= 0)."""
+        return Range(low=self.low * factor, nominal=self.nominal * factor, high=self.high * factor)
+
+
+def is_spiking(site: SiteRecord) -> bool:
+    """Whether a site works on events: spikes of one or both signs, or nothing at all."""
+    return site.operand in ("silent", "spike", "ternary") and site.origin != "image"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A site with weights; counts are per sample, summed over steps.
+
+    Attributes:
+        site: Its exact counts over the whole run.
+        shape: Its sizes.
+        samples, steps: Of the run.
+    """
+
+    site: SiteRecord
+    shape: LayerShape
+    samples: int
+    steps: int
+
+    @property
+    def is_convolution(self) -> bool:
+        """Else it is fully connected: a product with a matrix."""
+        return bool(self.shape.kernel)
+
+    @property
+    def input_spikes(self) -> Fraction:
+        """Theta_in: non-zero input elements that enter the layer in one inference."""
+        return Fraction(self.site.nonzeros, self.samples)
+
+    @property
+    def inputs(self) -> Fraction:
+        """Input elements over all steps, ``T * Cin * Hin * Win``."""
+        return Fraction(self.site.elements, self.samples)
+
+    @property
+    def macs(self) -> Fraction:
+        """Dense MACs over all steps, ``T * Cout * Hout * Wout * Cin / groups * Kh * Kw``."""
+        return Fraction(self.site.dense_macs, self.samples)
+
+    @property
+    def taps(self) -> int:
+        """Weight elements behind one output: ``Cin / groups * Kh * Kw``, or Nin."""
+        if self.is_convolution:
+            return self.site.weights // self.shape.channels_out
+        return self.shape.channels_in
+
+    @property
+    def outputs(self) -> Fraction:
+        """Output elements over all steps: every one takes `taps` of the dense MACs."""
+        return self.macs / self.taps
+
+    @property
+    def fan_out(self) -> int:
+        """Weight elements of one input element, stride and borders ignored.
+
+        ``Cout / groups * Kh * Kw``, or Nout.
+        """
+        if self.is_convolution:
+            return self.site.weights // self.shape.channels_in
+        return self.shape.channels_out
+
+    @property
+    def strided_fan_out(self) -> int:
+        """Outputs that one input element feeds: ``Cout/groups * ceil(Kh/sh) * ceil(Kw/sw)``."""
+        if not self.is_convolution:
+            return self.fan_out
+        channels = self.fan_out // prod(self.shape.kernel)
+        pairs = zip(self.shape.kernel, self.shape.stride, strict=True)
+        return channels * prod(ceil(kernel / stride) for kernel, stride in pairs)
+
+
+def layers(run: Run) -> tuple[Layer, ...]:
+    """The sites that are layers with weights, in the order they ran."""
+    return tuple(
+        Layer(site, site.shape, run.samples, run.steps)
+        for site in run.sites
+        if site.shape is not None and site.dense_macs
+    )
+
+
+def not_layers(run: Run) -> tuple[str, ...]:
+    """The other sites: products of two activations and transposed convolutions."""
+    return tuple(str(s.key) for s in run.sites if s.shape is None and s.dense_macs)
+
+
+def folds_normalisation(run: Run) -> bool:
+    """Whether there is batch norm to fold: then every layer gets a bias by it."""
+    return any(work.work == "normalisation" for work in run.elementwise)
+
+
+def static_sites(run: Run) -> tuple[str, ...]:
+    """Sites whose input was the same at all of several steps."""
+    return tuple(str(s.key) for s in run.sites if s.static and run.steps > 1)

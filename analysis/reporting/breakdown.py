@@ -1,0 +1,125 @@
+"""Energy taken apart: by part of the network, by field of a convention, by sample."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from analysis.energy.charges import GATE_PRODUCT, Charge, part_of, work_done
+from analysis.energy.conventions import Convention
+from analysis.energy.difference import difference
+from analysis.energy.energy import Energy
+from analysis.errors import InputError
+from analysis.records import Run, SiteKey
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    from analysis.reporting.report import Report
+
+PARTS = (
+    "stem", "temporal gate", "spatial gate", GATE_PRODUCT, "spiking", "shortcut", "readout",
+    "other", "other work",
+)  # fmt: skip
+
+
+def by_part(energy: Energy) -> dict[str, Charge]:
+    """What every part of the network is charged, over all samples; parts that exist only.
+
+    The gate product counts as a part also where it is not charged.
+    """
+    booked: dict[str, list[Charge]] = defaultdict(list)
+    for site in energy.run.sites:
+        booked[part_of(site)].append(energy.charges[site.key])
+    if any(name == GATE_PRODUCT for name, _, _ in work_done(energy.run)):
+        booked[GATE_PRODUCT] = []
+    for name, charge in energy.work.items():
+        booked[name if name == GATE_PRODUCT else "other work"].append(charge)
+    return {part: _sum(booked[part]) for part in PARTS if part in booked}
+
+
+def _sum(charges: Iterable[Charge]) -> Charge:
+    charges = list(charges)
+    return Charge(
+        acs=sum((c.acs for c in charges), Fraction(0)),
+        macs=sum((c.macs for c in charges), Fraction(0)),
+        left_out_macs=sum(c.left_out_macs for c in charges),
+    )
+
+
+def by_role_frame(priced: Iterable[tuple[Convention, Energy | InputError]]) -> pd.DataFrame:
+    """One row per convention and part, per sample; no row where a convention is refused."""
+    import pandas as pd
+
+    columns = ["convention", "part", "acs", "macs", "energy_pj", "left_out_macs"]
+    return pd.DataFrame(list(_rows(priced)), columns=columns)
+
+
+def _rows(
+    priced: Iterable[tuple[Convention, Energy | InputError]],
+) -> Iterator[tuple[str, str, float, float, float, float]]:
+    for rule, energy in priced:
+        if isinstance(energy, InputError):
+            continue
+        samples = energy.run.samples
+        for part, c in by_part(energy).items():
+            pj, left_out = float(energy.exact_pj(c)), c.left_out_macs / samples
+            yield rule.name, part, float(c.acs / samples), float(c.macs / samples), pj, left_out
+
+
+def difference_frame(report: Report, one: Convention, other: Convention) -> pd.DataFrame:
+    """One row per field that differs, in the fixed order; what it moves, per sample."""
+    import pandas as pd
+
+    rows = [
+        (s.field, s.before, s.after, float(s.acs), float(s.macs), float(s.energy_pj))
+        for s in difference(report.run, one, other, report.technology)
+    ]
+    columns = ["field", "before", "after", "acs", "macs", "energy_pj"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def sample_energy_frame(energy: Energy) -> pd.DataFrame:
+    """Picojoules of every sample: those of its own synops, and what is the same for all.
+
+    Raises:
+        InputError: If the run kept no counts per sample, or the convention needs others than
+            synops.
+    """
+    import numpy as np
+    import pandas as pd
+
+    run = energy.run
+    synops = _synops_by_sample(run)
+    ac_pj, mac_pj = energy.prices
+    pj = np.zeros(run.samples)
+    for site in run.sites:
+        booked = energy.charges[site.key]
+        if any(booked.per_nonzero):
+            raise InputError(
+                f"convention {energy.convention.name!r} charges {site.key.name} by the non-zeros "
+                "of each sample, and a run keeps synops only; use spike events, not rate-x-dense"
+            )
+        acs, macs = booked.per_synop
+        rest = Charge(acs=booked.acs - acs * site.synops, macs=booked.macs - macs * site.synops)
+        pj += float(acs) * ac_pj * synops[site.key] + float(macs) * mac_pj * synops[site.key]
+        pj += float(energy.exact_pj(rest))
+    pj += sum(float(energy.exact_pj(charge)) for charge in energy.work.values())
+    return pd.DataFrame({"sample": range(run.samples), "energy_pj": pj})
+
+
+def _synops_by_sample(run: Run) -> dict[SiteKey, npt.NDArray[np.int64]]:
+    import numpy as np
+
+    if not run.per_sample:
+        raise InputError("this run kept no counts per sample; analyse with per_sample=True")
+    return {
+        entry.key: np.array(entry.counts, dtype=np.int64).sum(1)
+        for entry in run.per_sample
+        if entry.kind == "site"
+    }

@@ -1,0 +1,48 @@
+"""How numbers and tables look in the terminal."""
+
+from __future__ import annotations
+
+from math import isnan, log10
+
+from rich.console import Console
+from rich.table import Table
+
+_PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
+WIDE = 120  # columns that the full tables need; a narrower terminal gets fewer of them
+
+
+def si(value: float, unit: str = "", digits: int = 3) -> str:
+    """A number with a prefix, by default with three digits.
+
+    Example:
+        >>> si(0.00000123, "J"), si(8321), si(0), si(12)
+        ('1.23 µJ', '8.32 k', '0', '12')
+    """
+    if value == 0 or isnan(value):
+        return f"{value:g} {unit}".strip()
+    exponent = 3 * int(log10(abs(value)) // 3)
+    exponent = min(max(exponent, -12), 12)
+    scaled = f"{value / 10**exponent:.{digits}g}"
+    return f"{scaled} {_PREFIXES[exponent]}{unit}".strip()
+
+
+def joules(picojoules: float, digits: int = 3) -> str:
+    """An energy given in picojoules.
+
+    Example:
+        >>> joules(4.6e6)
+        '4.6 µJ'
+    """
+    return si(picojoules * 1e-12, "J", digits)
+
+
+def is_wide(console: Console) -> bool:
+    """Whether a terminal has room for the full tables."""
+    return console.width >= WIDE
+
+
+def titled_table(title: str, first: str) -> Table:
+    """An empty table with its first column."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.add_column(first, overflow="fold")
+    return table

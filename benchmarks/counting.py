@@ -1,0 +1,155 @@
+"""What counting costs: time and memory of each counter against the plain forward pass.
+
+    python benchmarks/counting.py [--pairs 15] [--threads 2] [--batch 8]
+
+Each counter's run is paired with a plain forward right before it; the ratio of processor times is
+taken pair by pair. The plain forward runs stem and gate at every step, as the released code does.
+Peers that are not installed are named and left out.
+"""
+
+import argparse
+import copy
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+from torch import nn
+
+import analysis
+import gac
+
+STEPS = 6
+
+
+def network():
+    torch.manual_seed(0)
+    model = gac.build("msresnet18-cifar", steps=STEPS)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0  # the statistics of the next batch, so that neurons fire
+    with torch.no_grad():
+        model.train()(torch.randn(4, 3, 32, 32))
+    return model.eval()
+
+
+def clip(images):
+    """The same images at every step, so that stem and gate run at each."""
+    return images.unsqueeze(1).repeat(1, STEPS, 1, 1, 1)
+
+
+def plain(model, images):
+    with torch.no_grad():
+        return model(clip(images))
+
+
+def ours(model, images):
+    return analysis.analyze(model, [images], per_sample=True)
+
+
+def ours_on_clips(model, images):
+    return analysis.analyze(model, [clip(images)], per_sample=True)
+
+
+def spikingjelly(model, images):
+    from spikingjelly.activation_based.op_counter import (
+        DispatchCounterMode,
+        MACCounter,
+        SynOpCounter,
+    )
+
+    with torch.no_grad(), DispatchCounterMode([SynOpCounter(), MACCounter()]):
+        model(clip(images))
+
+
+def flop_counter(model, images):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with torch.no_grad(), FlopCounterMode(display=False):
+        model(clip(images))
+
+
+def fvcore(model, images):
+    from fvcore.nn import FlopCountAnalysis
+
+    counter = FlopCountAnalysis(copy.deepcopy(model), clip(images))
+    counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    counter.total()
+
+
+COUNTERS = {
+    "ours (still images)": ours,
+    "ours (stem at every step)": ours_on_clips,
+    "spikingjelly": spikingjelly,
+    "torch FlopCounterMode": flop_counter,
+    "fvcore": fvcore,
+}
+
+
+def spent(function, model, images):
+    begin = time.process_time()
+    function(model, images)
+    return time.process_time() - begin
+
+
+def ratios(function, model, images, pairs):
+    function(model, images)  # warm-up
+    return [spent(function, model, images) / spent(plain, model, images) for _ in range(pairs)]
+
+
+def peak_mib(name, batch):
+    """Peak of resident memory above that of the loaded model, in a process of its own."""
+    command = [sys.executable, __file__, "--memory-of", name, "--batch", str(batch)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return float(done.stdout) if done.returncode == 0 else float("nan")
+
+
+def memory_of(name, batch):
+    torch.set_num_threads(2)
+    model, images = network(), torch.randn(batch, 3, 32, 32)
+    function = {"plain": plain, **COUNTERS}[name]
+    # The first dispatch mode of a process imports a lot, which is nobody's share.
+    analysis.analyze(nn.Linear(1, 1), [torch.ones(1, 1)], steps=1)
+    function(model, images[:1])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    function(model, images)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--memory-of")
+    options = parser.parse_args()
+    if options.memory_of:
+        memory_of(options.memory_of, options.batch)
+        return
+    torch.set_num_threads(options.threads)
+    model, images = network(), torch.randn(options.batch, 3, 32, 32)
+    plain(model, images)
+    print(
+        f"msresnet18-cifar, T={STEPS}, batch {options.batch}, {options.threads} threads, "
+        f"torch {torch.__version__}, {options.pairs} pairs"
+    )
+    base = peak_mib("plain", options.batch)
+    print(f"{'counter':28} {'time / plain: median [quartiles]':36} peak memory / plain")
+    for name, function in COUNTERS.items():
+        if options.only not in name:
+            continue
+        try:
+            found = ratios(function, model, images, options.pairs)
+        except ImportError as error:
+            print(f"{name:28} not installed: {error}")
+            continue
+        low, middle, high = statistics.quantiles(found, n=4)
+        memory = peak_mib(name, options.batch) / base
+        print(f"{name:28} {middle:.3f} [{low:.3f}, {high:.3f}]{'':16} {memory:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Energy of an architecture at stated rates, and what the published millijoules can contain."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+import torch
+
+import analysis
+import gac
+from analysis.energy.conventions import PRESETS, convention
+from analysis.energy.estimate import MARK, at_rates, parse_energy, solve_rate
+from analysis.energy.technology import technology
+from analysis.reporting.report import Report
+
+PRICES = technology("45nm-fp32")
+
+
+def architecture_run(name, **changes):
+    torch.manual_seed(0)
+    model = gac.build(name, **changes).eval()
+    size = model.config.image_size
+    return analysis.analyze(model, [torch.randn(1, 3, size, size)]).run
+
+
+@pytest.fixture(scope="module")
+def small():
+    return architecture_run("msresnet8", steps=2)
+
+
+def mj(run, rule, rate=Fraction(1, 5)):
+    return Report(at_rates(run, rate), rule, PRICES).totals.energy_pj / 1e9
+
+
+def solved(run, millijoules, rule):
+    return solve_rate(run, parse_energy(f"{millijoules}mJ"), rule, PRICES)
+
+
+def test_counts_follow_from_the_rate(small):
+    run = at_rates(small, Fraction(1, 4))
+    for before, site in zip(small.sites, run.sites, strict=True):
+        rate = Fraction(1) if site.role == "stem" else Fraction(1, 4)
+        assert site.synops == round(rate * before.inside_macs)
+        assert site.nonzeros == round(rate * before.elements)
+        assert site.synops_by_step is None or sum(site.synops_by_step) == site.synops
+        assert site.dense_macs == before.dense_macs
+    assert run.firing_rate == pytest.approx(0.25)
+
+
+def test_what_a_layer_reads_follows_from_its_place_not_from_the_noise(small):
+    kinds = {site.role: site.operand for site in at_rates(small, Fraction(0)).sites}
+    assert kinds == {
+        "stem": "real", "gate": "real", "spiking": "spike", "shortcut": "real", "readout": "real",
+    }  # fmt: skip
+
+
+def test_an_estimate_is_marked(small):
+    run = at_rates(small, Fraction(1, 4))
+    assert run.provenance["notes"] == [MARK]
+    assert MARK in run.provenance["data"]
+    assert not run.warnings
+
+
+def test_every_preset_prices_an_estimate(small):
+    for rule in PRESETS.values():
+        assert mj(small, rule) > 0
+
+
+def test_layers_can_have_rates_of_their_own(small):
+    run = at_rates(small, {"stages.0.*": Fraction(1, 2), "*": Fraction(0)})
+    assert all(bool(s.synops) == (s.key.name[:8] == "stages.0") for s in run.sites[1:])
+
+
+@pytest.mark.parametrize(
+    ("rates", "message"),
+    [
+        (Fraction(3, 2), "between 0 and 1, got 1.5"),
+        ({"head": Fraction(1, 2)}, "no rate for the layer encoder.gate"),
+        ({"*": Fraction(1), "body": Fraction(1)}, "no layer is called body; layers: encoder.stem"),
+    ],
+)
+def test_rates_that_do_not_fit_get_one_line(small, rates, message):
+    with pytest.raises(analysis.InputError, match=message):
+        at_rates(small, rates)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_solved_rate_gives_back_the_energy(small, name):
+    rule = convention(name)
+    found = solve_rate(small, Fraction(mj(small, rule) * 10**9), rule, PRICES)
+    if found.rate is None:
+        assert "operand" not in name
+    else:
+        assert found.rate == pytest.approx(0.2, rel=1e-3)  # counts are whole numbers
+
+
+def test_no_rate_is_found_where_there_is_none(small):
+    rule = convention("operand")
+    assert "mJ without a single spike" in solved(small, 0, rule).reason
+    assert "mJ with a spike everywhere" in solved(small, 1000, rule).reason
+    flat = convention("operand", real="dense-mac", stem="free", gate="free")
+    assert solved(small, 0, flat).rate is None
+
+
+@pytest.mark.parametrize("text", ["", "1.49", "mJ", "-1mJ", "1.49 kWh", "1e3mJ"])
+def test_an_energy_needs_a_number_and_a_unit(text):
+    with pytest.raises(analysis.InputError, match=r"expected an energy such as 1\.49mJ"):
+        parse_energy(text)
+
+
+# From here on: what the released networks compute, and what 1.49 to 3.38 mJ can contain.
+# One pass over one 224 x 224 image each; the expected values are worked out from the layer
+# shapes alone, MACs per step in millions.
+IMAGENET = {
+    "msresnet18": {"stem": 118.014, "spiking": 1676.280, "shortcut": 32.113, "readout": 0.512},
+    "msresnet34": {"stem": 118.014, "spiking": 3525.968, "shortcut": 32.113, "readout": 0.512},
+}
+CIFAR = {"stem": 1.769, "spiking": 2189.427, "shortcut": 25.166, "readout": 0.051}
+
+
+@pytest.fixture(scope="module", params=[("msresnet18", 4), ("msresnet34", 6)], ids=str)
+def imagenet(request):
+    name, steps = request.param
+    return name, architecture_run(name, steps=steps)
+
+
+@pytest.fixture(scope="module")
+def resnet18():
+    return architecture_run("msresnet18", steps=4)
+
+
+def macs_per_step(run):
+    found = {}
+    for site in run.sites:
+        if site.role != "gate" or site.synops_by_step is not None:
+            found[site.role] = found.get(site.role, 0) + site.dense_macs / run.steps / 1e6
+    return found
+
+
+@pytest.mark.slow
+def test_macs_per_step_of_the_imagenet_networks(imagenet):
+    name, run = imagenet
+    found = macs_per_step(run)
+    assert found.pop("gate") == pytest.approx(1644.2, abs=0.1)
+    assert found == pytest.approx(IMAGENET[name], abs=5e-4)
+
+
+def test_macs_per_step_of_the_cifar_network():
+    found = macs_per_step(architecture_run("msresnet18-cifar"))
+    assert found.pop("gate") == pytest.approx(134.2, abs=0.1)
+    assert found == pytest.approx(CIFAR, abs=5e-4)
+
+
+@pytest.mark.slow
+def test_gate_and_stem_of_the_imagenet_network_in_millijoules(resnet18):
+    frame = Report(at_rates(resnet18, Fraction(1, 5)), convention("operand"), PRICES).by_role()
+    cost = frame.set_index(["convention", "part"]).energy_pj / 1e9
+    assert cost["operand", "spatial gate"] == pytest.approx(30.25, abs=0.005)
+    assert cost["operand-once", "spatial gate"] == pytest.approx(7.56, abs=0.005)
+    assert cost["all-ac", "spatial gate"] == pytest.approx(1.18, abs=0.005)
+    assert cost["operand", "stem"] == pytest.approx(2.17, abs=0.005)
+    assert cost["operand-once", "stem"] == pytest.approx(0.54, abs=0.005)
+
+
+# Convention -> the single rate that each published energy implies under it.
+NO_GATE = convention("all-ac", gate="free")
+ONCE = convention("sew-table")
+GATE_AS_AC = convention("all-ac")
+EVERY_STEP = convention("eq17")
+IMPLIED = [
+    ("msresnet18", 4, "1.49", 0.242, 0.154, 0.1234, None),
+    ("msresnet18", 6, "2.34", 0.254, 0.195, 0.1292, None),
+    ("msresnet34", 4, "2.20", 0.172, 0.129, 0.1175, 0.002),
+    ("msresnet34", 6, "3.38", 0.176, 0.148, 0.1203, 0.006),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "steps", "printed", "free", "once", "gate", "every"), IMPLIED)
+def test_the_rates_that_published_energies_imply(name, steps, printed, free, once, gate, every):
+    run = architecture_run(name, steps=steps)
+    assert solved(run, printed, NO_GATE).rate == pytest.approx(free, abs=5e-4)
+    assert solved(run, printed, ONCE).rate == pytest.approx(once, abs=5e-4)
+    assert solved(run, printed, GATE_AS_AC).rate == pytest.approx(gate, abs=5e-5)
+    with_stem = solved(run, printed, EVERY_STEP)
+    if every is None:
+        assert "without a single spike" in with_stem.reason
+    else:
+        assert with_stem.rate == pytest.approx(every, abs=5e-4)
+    for name_of_preset in ("operand", "operand-once", "eq17+dE"):  # the gate as MACs: too much
+        found = solved(run, printed, PRESETS[name_of_preset])
+        assert "without a single spike" in found.reason
