@@ -52,6 +52,8 @@ def _expected_kind(op, operand):
     """Their kinds mix values and origin; ours tell the two apart."""
     if op["input_max"] == 0 and op["input_min"] == 0:
         return {"silent"}
+    if op["input_min"] == op["input_max"]:  # the pooled current of a single image: one level
+        return {"spike", "ternary"}
     if op["input_kind"] == "binary":
         return {"spike"}
     if op["input_source"] == "pooled_spikes":
