@@ -42,6 +42,7 @@ class Ledger:
         self.neurons: dict[tuple[str, int], NeuronTally] = {}
         self.work: Counter[tuple[str, Work]] = Counter()
         self.uncounted: Counter[str] = Counter()
+        self.broken = 0  # batches whose outputs were not all finite
         self.moments = MomentSums()
         self._keep = keep_samples
 
@@ -74,6 +75,7 @@ class Ledger:
                 self.neurons[place] = neuron
         self.work.update(other.work)
         self.uncounted.update(other.uncounted)
+        self.broken += other.broken
         self.moments.merge(other.moments)
 
     def drop_neurons(self, sites: Iterable[str]) -> None:

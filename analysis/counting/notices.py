@@ -35,14 +35,19 @@ def _took_part(name: str, ran: set[str]) -> bool:
     return name in ran or any(name == f"{outer}.out_proj" for outer in ran)
 
 
-def warnings_of(run: Run, probe: float) -> tuple[str, ...]:
+def warnings_of(run: Run, probe: float, broken: int) -> tuple[str, ...]:
     """Everything worth a warning in a run.
 
     Args:
         run: The counts.
         probe: How far the first sample's synops in its batch are from those it has alone.
+        broken: Batches whose outputs were not all finite.
     """
     found = []
+    if broken:
+        found.append(
+            f"outputs that are not finite (NaN or Inf) in {broken} batches; check the inputs"
+        )
     if run.uncounted:
         names = ", ".join(f"{name} (x{times})" for name, times in run.uncounted.items())
         found.append(f"operations no rule counts, so totals are lower bounds: {names}")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.counting.capture import Capture
+from analysis.counting.dataflow import tensors_in
 from analysis.counting.distributed import is_shared, together
 from analysis.counting.ledger import Ledger, is_looped
 from analysis.counting.neurons import Neurons
@@ -76,6 +77,7 @@ class Counting:
         if self.probed is None and shape.samples > 1 and self._unsure(log, shape):
             self.probed = self._probe(inputs, shape, log)
         self.ledger.add(log, shape, looped=self._looped(log, shape))
+        self.ledger.broken += not all(bool(x.isfinite().all()) for x in tensors_in([outputs]))
         if labels is None or self.correct is None:
             self.correct = None
         else:
@@ -156,7 +158,7 @@ class Counting:
             per_sample=_samples(ledger, self.sample_index) if self.options.per_sample else (),
             sampling=self.sampling,
         )
-        return replace(run, warnings=warnings_of(run, self.probed or 0.0))
+        return replace(run, warnings=warnings_of(run, self.probed or 0.0, ledger.broken))
 
 
 def count(model: nn.Module, batches: Iterable[Any], options: Options) -> Run:

@@ -131,7 +131,7 @@ def interval(run: Run, value: float, weights: Mapping[str, float]) -> Estimate:
     scatter = np.array(run.moments.scatter).reshape(len(w), len(w))
     variance = max(0.0, float(w @ scatter @ w)) / (run.samples - 1)
     margin = _Z95 * sqrt(variance / run.samples)
-    return Estimate(value, value - margin, value + margin)
+    return Estimate(value, max(0.0, value - margin), value + margin)  # no count is below 0
 
 
 def _exact(price: float) -> Fraction:

@@ -15,11 +15,12 @@ def si(value: float, unit: str = "", digits: int = 3) -> str:
     """A number with a prefix, by default with three digits.
 
     Example:
-        >>> si(0.00000123, "J"), si(8321), si(0), si(12)
-        ('1.23 µJ', '8.32 k', '0', '12')
+        >>> si(0.00000123, "J"), si(8321), si(0), si(12), si(999.9)
+        ('1.23 µJ', '8.32 k', '0', '12', '1 k')
     """
     if value == 0 or isnan(value):
         return f"{value:g} {unit}".strip()
+    value = float(f"{value:.{digits}g}")  # rounded first: 999.9 is 1 k
     exponent = 3 * int(log10(abs(value)) // 3)
     exponent = min(max(exponent, -12), 12)
     scaled = f"{value / 10**exponent:.{digits}g}"

@@ -129,12 +129,13 @@ def read_report(path: str | Path) -> Report:
 
 
 def write_csv(report: Report, path: Path) -> None:
-    """Writes the table of sites, per sample.
+    """Writes the table of sites, per sample, each row with the data it was run on.
 
     Raises:
         InputError: If the file can't be written; an old one then stays as it was.
     """
-    write_text(path, report.sites.to_csv(index=False))
+    data = report.run.provenance.get("data", "")
+    write_text(path, report.sites.assign(data=data).to_csv(index=False))
 
 
 def make_folder(folder: Path) -> None:

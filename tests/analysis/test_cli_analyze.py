@@ -59,6 +59,7 @@ def test_random_input_marks_every_output(run, released, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "random input: rates mean nothing" in done.stdout
     assert "accuracy" not in done.stdout
+    assert "random input" in (tmp_path / "sites.csv").read_text().splitlines()[1]
     notes = json.loads((tmp_path / "report.json").read_text())["run"]["provenance"]["notes"]
     assert "random input: rates mean nothing" in notes
 

@@ -187,6 +187,12 @@ def test_a_weight_layer_that_never_ran_is_named():
     assert analysis.analyze(Unused(), [torch.ones(1, 1)], steps=1).run.never_ran == ("unused",)
 
 
+def test_outputs_that_are_not_finite_are_warned_about():
+    batch = torch.tensor([[1.0, float("nan")]])
+    (warning, *_) = analysis.analyze(linear(2, 1), [batch, batch], steps=1).run.warnings
+    assert warning.startswith("outputs that are not finite (NaN or Inf) in 2 batches")
+
+
 def test_accuracy_is_taken_on_the_same_samples():
     batch = (torch.eye(2), torch.tensor([0, 0]))
     report = analysis.analyze(nn.Identity(), [batch], steps=1)
