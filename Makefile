@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 test: lint
 	$(BIN)/pytest
 
-check: lint
+check: lint $(VENV)/installed-peers
 	$(BIN)/pytest -m "slow or not slow"
 
 lint: $(VENV)/installed-dev
@@ -31,6 +31,10 @@ $(VENV)/installed: pyproject.toml
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+$(VENV)/installed-peers: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --editable '.[dev,peers]'
 	touch $@
 
 clean:
