@@ -74,14 +74,17 @@ class SiteRecord:
         inside_macs: The same without the products with zero padding.
         synops: Pairs (non-zero input element, weight element) that meet inside the output.
         nonzeros, elements: Of the input.
-        synops_by_step: The synops of each step; None for a site that mixes all steps.
+        synops_by_step, nonzeros_by_step: Those of each step; None for a site that mixes all steps.
+        upstream: The neuron layers nearest to its input in the data flow, those with the fewest
+            operations in between; several if they are equally near, none behind an image.
         other_operand: What the second input is, where both are activations: then synops are
             pairs of non-zeros if both or neither are spikes, else counted from the spikes' side.
         one_sided_synops: The non-zeros of the first input times their fan-out, where synops are
             pairs.
         weights, zero_weights: Weight elements, and how many of them are exactly zero; synops
             with those are counted like any other.
-        levels: How often each value of the operand occurs, if that was asked for.
+        levels, level_synops: How often each value of the operand occurs, and the synops of each
+            non-zero one, if that was asked for.
         layout_guessed: Whether samples and steps were told apart by a guess.
         shape: Sizes of the layer; None for two activations and transposed convolutions.
     """
@@ -102,11 +105,14 @@ class SiteRecord:
     nonzeros: int
     elements: int
     synops_by_step: tuple[int, ...] | None
+    nonzeros_by_step: tuple[int, ...] | None = None
+    upstream: tuple[SiteKey, ...] = ()
     other_operand: OperandKind | None = None
     one_sided_synops: int | None = None
     weights: int = 0
     zero_weights: int = 0
     levels: Mapping[str, int] | None = None
+    level_synops: Mapping[str, int] | None = None
     layout_guessed: bool = False
     shape: LayerShape | None = None
 
@@ -196,14 +202,14 @@ def moment_column(quantity: str, name: str, *numbers: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class SampleCount:
-    """One exact count of one sample: synops of a site or spikes of a neuron layer, by step.
+    """One exact count of every sample, by step.
 
     Attributes:
-        kind: ``site`` or ``neuron``.
+        kind: ``site``: synops; ``input``: non-zero inputs of a site; ``neuron``: spikes.
         counts: One row per sample, one entry per step (a single one where steps are mixed).
     """
 
-    kind: Literal["site", "neuron"]
+    kind: Literal["site", "input", "neuron"]
     key: SiteKey
     counts: tuple[tuple[int, ...], ...]
 
@@ -239,11 +245,15 @@ class Run:
         sites, neurons, elementwise: The counts.
         moments: How the counts vary over samples.
         correct: Samples whose most likely class was their label; None without labels.
+        correct_by_step: The same by the mean of the logits up to each step, one entry per step;
+            a single one where logits hold no steps, none without labels.
         never_ran: Weight layers of the model that took no part.
         uncounted: Operations on weights that no rule covers, with the times each ran.
         warnings: What a reader should know before trusting a number.
         provenance: Versions, device, precision, data: whatever made the run.
         per_sample: Counts of each sample, if they were asked for.
+        labels, predicted: Of each sample: its label, and its most likely class after each step;
+            then only, and only with labels.
         sampling: Why it ended where it did, if not simply with the data.
     """
 
@@ -254,11 +264,14 @@ class Run:
     elementwise: tuple[ElementwiseRecord, ...]
     moments: Moments
     correct: int | None = None
+    correct_by_step: tuple[int, ...] = ()
     never_ran: tuple[str, ...] = ()
     uncounted: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     per_sample: tuple[SampleCount, ...] = ()
+    labels: tuple[int, ...] = ()
+    predicted: tuple[tuple[int, ...], ...] = ()
     sampling: Sampling | None = None
 
     @cached_property

@@ -127,6 +127,7 @@ class Capture(TorchDispatchMode):
                 key=key,
                 op=product.op,
                 origins=tuple(_origin(self._flow.of(x)) for x in product.inputs),
+                upstream=tuple(self._flow.of(x).upstream for x in product.inputs),
                 counted=product.count(self._reader, trace.padding),
                 rows=rows,
                 static=static,
@@ -176,6 +177,7 @@ class Capture(TorchDispatchMode):
                 return
             if self._neurons.emits_spikes(scope):
                 self._flow.derive(spikes, "spikes", _source(tensors_in([inputs]), spikes))
+            self._flow.comes_from(spikes, (scope.name, scope.call))
             values = self._leading(spikes)
             reading = self._reader.read(values)
             rows = rows_of(values, self._flow, self._batch, scope.name)

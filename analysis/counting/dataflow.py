@@ -14,6 +14,8 @@ from analysis.counting.axes import Axes, Axis, carried
 from analysis.counting.elementwise import MOVES, WORK, aten
 from analysis.records import Origin, Work
 
+NeuronPlace = tuple[str, int]  # path of a neuron layer, and the how-manieth call of it
+
 _CONTRACT = {aten.mm, aten.bmm, aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_}
 _CONVOLVE = {aten.convolution, aten._convolution}
 _REDUCE = {aten.mean, aten.sum, aten.amax, aten.amin, aten.max, aten.prod, aten.any}
@@ -27,11 +29,15 @@ class Trace:
         origin: Where it comes from; ``weight`` for parameters and what is made of them.
         padding: Zeros around it, as (before, after) per trailing axis from the last.
         axes: Where samples and steps lie in its storage.
+        upstream: The nearest neuron layers it is made of: those with the fewest operations in
+            between, ``hops``; several if they are equally near.
     """
 
     origin: Origin | Literal["weight"] = "current"
     padding: tuple[int, ...] = ()
     axes: Axes = field(default_factory=Axes)
+    upstream: tuple[NeuronPlace, ...] = ()
+    hops: int = 0
 
 
 class DataFlow:
@@ -87,12 +93,18 @@ class DataFlow:
                 return dim, 1
         return None
 
+    def comes_from(self, spikes: Tensor, neuron: NeuronPlace) -> None:
+        """Marks a tensor as the output of a neuron layer, also of one that has not fired yet."""
+        if self.knows(spikes):
+            self.mark(spikes, replace(self.of(spikes), upstream=(neuron,), hops=0))
+
     def derive(self, result: Tensor, origin: Origin, source: Tensor | None) -> None:
         """Marks a tensor of a given origin, laid out as before or else as a source is."""
         axes = self.of(result).axes
         if not self.knows(result) and source is not None:
             axes = self._axes(None, (), [source], result)
-        self.mark(result, Trace(origin, axes=axes))
+        known = self.of(result if source is None else source)
+        self.mark(result, replace(known, origin=origin, padding=(), axes=axes))
 
     def follow(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         """Marks the results of an operation by what went into it.
@@ -111,7 +123,8 @@ class DataFlow:
             origins.add("current")  # weights met something unknown, such as a first state of zeros
         if origins != {"weight"}:
             origins.discard("weight")  # a learned scale or offset changes no origin
-        trace = Trace(_combine(packet, WORK.get(packet), origins))
+        near, hops = _nearest([self.of(x) for x in inputs])
+        trace = Trace(_combine(packet, WORK.get(packet), origins), upstream=near, hops=hops)
         if packet is aten.constant_pad_nd and (len(args) < 3 or args[2] == 0):
             trace = replace(trace, padding=tuple(args[1]))
         for tensor in tensors_in([result]):
@@ -155,6 +168,14 @@ class DataFlow:
             )
             return Axis(result.stride(dim) * before, self._steps)
         return None
+
+
+def _nearest(traces: Iterable[Trace]) -> tuple[tuple[NeuronPlace, ...], int]:
+    """The neuron layers nearest to an operation on such tensors, and how far they are."""
+    known = [trace for trace in traces if trace.upstream]
+    hops = min((trace.hops for trace in known), default=0)
+    near = dict.fromkeys(key for trace in known if trace.hops == hops for key in trace.upstream)
+    return tuple(near), hops + 1
 
 
 def _inside(args: tuple[Any, ...], dim: int) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, distributed
 
+from analysis.counting.answers import Answers
 from analysis.counting.ledger import Ledger
 from analysis.errors import InputError
 from analysis.records import Run
@@ -27,7 +28,7 @@ class Part:
 
     Attributes:
         settings: How it counted: the same for all, or they can't be added up.
-        ledger, correct, probed: As in `Counting`.
+        ledger, answers, probed: As in `Counting`.
         seeming, fired, other: Which modules seemed to be neurons and were or were none.
         sample_index: Place of each of its samples among all of them, if it knows.
         provenance: What it says of how the run was made.
@@ -35,7 +36,7 @@ class Part:
 
     settings: Mapping[str, Any]
     ledger: Ledger
-    correct: int | None
+    answers: Answers
     probed: float | None
     seeming: set[str]
     fired: set[str]
@@ -52,7 +53,7 @@ class Part:
         return cls(
             settings={"steps": counting.steps, **{key: getattr(options, key) for key in keys}},
             ledger=counting.ledger,
-            correct=counting.correct,
+            answers=counting.answers,
             probed=counting.probed,
             seeming=neurons._maybe,
             fired=neurons._fired,
@@ -111,13 +112,13 @@ def _checked(parts: Sequence[Part | str]) -> list[Part]:
 def _take_over(counting: Counting, parts: Sequence[Part]) -> None:
     """Makes one process hold what all of them counted."""
     counting.ledger = Ledger(keep_samples=counting.options.per_sample)
+    counting.answers = Answers(keep=counting.options.per_sample)
     for part in parts:
         counting.ledger.merge(part.ledger)
+        counting.answers.merge(part.answers)
         counting.neurons._maybe |= part.seeming
         counting.neurons._fired |= part.fired
         counting.neurons._other |= part.other
-    right = [part.correct for part in parts]
-    counting.correct = None if None in right else sum(n for n in right if n is not None)
     probed = [part.probed for part in parts if part.probed is not None]
     counting.probed = max(probed, key=lambda p: inf if isnan(p) else p, default=None)
     places = [place for part in parts for place in part.sample_index or ()]

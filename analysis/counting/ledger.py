@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from torch import Tensor
 
+from analysis.counting.dataflow import NeuronPlace
 from analysis.counting.operands import widen
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog
 from analysis.counting.products import Side
 from analysis.counting.rows import Batch
 from analysis.counting.tally import Counts, MomentSums, NeuronTally, Quantity, Series, SiteTally
-from analysis.records import Origin, SiteKey, Work
+from analysis.records import Origin, SiteKey, SiteRecord, Work
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,15 @@ class Ledger:
         refuted = set(sites)
         self.neurons = {k: v for k, v in self.neurons.items() if k[0] not in refuted}
 
+    def records(self) -> Iterator[SiteRecord]:
+        """Every site; in a loop over steps, the neuron layers upstream go by their first call."""
+        calls = Counter(site for site, _ in self.neurons)
+        for tally in self.sites.values():
+            record = tally.record()
+            known = (key for key in record.upstream if calls[key.name])
+            keys = (replace(key, call=key.call % calls[key.name]) for key in known)
+            yield replace(record, upstream=tuple(dict.fromkeys(keys)))
+
     def columns(self) -> dict[str, str]:
         """Final names of the moments' columns, by the names used while counting."""
         found = {name: name for name in self._spike_series()}
@@ -114,15 +124,14 @@ class Ledger:
             tally.series[quantity].add(every_step, self.moments.samples)
         for log in calls.logs:
             sides = _sides(log)
-            tally.see([side.levels for side in sides], _origins(log))
+            tally.see([side.levels for side in sides], _origins(log), _upstream(log))
             tally.static = tally.static and log.static and not in_loop
             tally.guessed = tally.guessed or log.rows.guessed
             tally.dense_macs += log.counted.dense * tally.repeats
             tally.inside_macs += log.counted.inside * tally.repeats
             for position, side in enumerate(sides):
                 tally.elements[position] += side.elements * tally.repeats
-                for value, times in (side.histogram or {}).items() if not position else ():
-                    tally.histogram[value] += times * tally.repeats
+            tally.see_levels(sides[0])
             self.work[calls.key.name, "bias"] += log.biased_outputs * tally.repeats
 
     def _tally(self, key: SiteKey, log: SiteLog) -> SiteTally:
@@ -140,6 +149,7 @@ class Ledger:
                 shape=log.shape,
                 levels=[frozenset()] * sides,
                 elements=[0] * sides,
+                upstream=[()] * sides,
                 series={quantity: Series(self._keep) for quantity in quantities},
             )
         return self.sites[key]
@@ -211,6 +221,11 @@ def _origins(log: SiteLog) -> list[Origin]:
     """One per side; attention probabilities that nobody sees are a current."""
     hidden: list[Origin] = ["current"] * (len(_sides(log)) - len(log.origins))
     return [*hidden, *log.origins]
+
+
+def _upstream(log: SiteLog) -> list[tuple[NeuronPlace, ...]]:
+    hidden: list[tuple[NeuronPlace, ...]] = [()] * (len(_sides(log)) - len(log.upstream))
+    return [*hidden, *log.upstream]
 
 
 def _folded(log: SiteLog, quantity: Quantity, batch: Batch) -> Counts:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from analysis.counting.dataflow import NeuronPlace
 from analysis.counting.operands import Levels
 from analysis.counting.products import Counted
 from analysis.counting.rows import Rows
@@ -20,6 +21,7 @@ class SiteLog:
     Attributes:
         key, op: Which one.
         origins: Of its activations.
+        upstream: The neuron layers nearest to each of them.
         counted, rows: Exact counts per row, and the sample and step of each row.
         static: Whether its input was the same at all steps.
         weights: Its weight elements, and how many of them are exactly zero.
@@ -30,6 +32,7 @@ class SiteLog:
     key: SiteKey
     op: str
     origins: tuple[Origin, ...]
+    upstream: tuple[tuple[NeuronPlace, ...], ...]
     counted: Counted
     rows: Rows
     static: bool

@@ -29,6 +29,8 @@ class Side:
         elements: Elements of all rows, zero padding left out.
         synops: Per row, pairs of its non-zeros with whatever is on the other side, ``(N,)``.
         histogram: How often each value occurs, if that was asked for.
+        level_synops: The synops of each non-zero value, of all rows; then only, and only of an
+            input that meets weights.
     """
 
     levels: Levels
@@ -36,6 +38,7 @@ class Side:
     elements: int
     synops: Tensor
     histogram: Histogram | None = None
+    level_synops: Histogram | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ class WeightProduct:
             elements=rows * channels * prod(len(fan) for fan in interior),
             synops=_weighted(reading.nonzeros, self.fans) * self.multiplicity,
             histogram=reading.histogram,
+            level_synops=self._synops_by_level(reading.histogram),
         )
         reached = prod(int(fan.sum()) for fan in interior)
         return Counted(
@@ -141,6 +145,15 @@ class WeightProduct:
             dense=rows * self.dense_per_row,
             inside=rows * channels * self.multiplicity * reached,
         )
+
+    def _synops_by_level(self, levels: Histogram | None) -> Histogram | None:
+        if levels is None:
+            return None
+        found = {}
+        for level in filter(None, levels):
+            places = (self.values == level).sum(1, dtype=torch.float64)
+            found[level] = int(_weighted(places, self.fans).sum()) * self.multiplicity
+        return found
 
 
 @dataclass(frozen=True)

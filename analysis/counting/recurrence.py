@@ -67,12 +67,15 @@ def _one_side(sides: Sequence[Side]) -> Side:
     for side in sides[1:]:
         levels = widen(levels, side.levels)
     histogram: Histogram = Counter()
+    level_synops: Histogram = Counter()
     for side in sides:
         histogram.update(side.histogram or {})
+        level_synops.update(side.level_synops or {})
     return Side(
         levels=levels,
         nonzeros=torch.cat([side.nonzeros for side in sides]),
         elements=sum(side.elements for side in sides),
         synops=torch.cat([side.synops for side in sides]),
         histogram=histogram or None,
+        level_synops=level_synops or None,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from analysis.counting.answers import Answers
 from analysis.counting.capture import Capture
 from analysis.counting.dataflow import tensors_in
 from analysis.counting.distributed import is_shared, together
@@ -64,7 +65,7 @@ class Counting:
             neuron_detail=options.neuron_detail,
         )
         self.ledger = Ledger(keep_samples=options.per_sample)
-        self.correct: int | None = 0
+        self.answers = Answers(keep=options.per_sample)
         self.probed: float | None = None
         self.sampling: Sampling | None = None
         self.sample_index = options.sample_index
@@ -78,10 +79,7 @@ class Counting:
             self.probed = self._probe(inputs, shape, log)
         self.ledger.add(log, shape, looped=self._looped(log, shape))
         self.ledger.broken += not all(bool(x.isfinite().all()) for x in tensors_in([outputs]))
-        if labels is None or self.correct is None:
-            self.correct = None
-        else:
-            self.correct += _correct(outputs, labels, self.steps)
+        self.answers.add(outputs, labels, self.steps)
         return shape.samples
 
     def _shape(self, inputs: Tensor) -> Batch:
@@ -125,17 +123,18 @@ class Counting:
     def _first_synops(self, log: PassLog, shape: Batch) -> int:
         ledger = Ledger(keep_samples=True)
         ledger.add(log, shape, looped=self._looped(log, shape))
-        return sum(sum(tally.samples(shape.samples).counts[0]) for tally in ledger.sites.values())
+        synops = (tally.samples(shape.samples)[0] for tally in ledger.sites.values())
+        return sum(sum(count.counts[0]) for count in synops)
 
     def result(self) -> Run:
         """Everything counted."""
         ledger, samples = self.ledger, self.ledger.moments.samples
+        answers = self.answers
         if not samples:
             raise InputError("there is nothing to analyse: no batch had a sample in it")
         ledger.drop_neurons(self.neurons.no_neurons())
         sites = tuple(
-            self.roles.assign(tally.record(), self.capture.scopes.aliases)
-            for tally in ledger.sites.values()
+            self.roles.assign(record, self.capture.scopes.aliases) for record in ledger.records()
         )
         run = Run(
             samples=samples,
@@ -151,13 +150,18 @@ class Counting:
                 if elements
             ),
             moments=ledger.moments.moments(ledger.columns()),
-            correct=self.correct,
+            correct=answers.right[-1] if answers.known else None,
+            correct_by_step=answers.right if answers.known else (),
+            labels=tuple(answers.labels) if answers.known else (),
+            predicted=tuple(answers.classes) if answers.known else (),
             never_ran=never_ran(self._model, sites),
             uncounted=dict(ledger.uncounted),
             provenance=dict(self.options.provenance),
-            per_sample=_samples(ledger, self.sample_index) if self.options.per_sample else (),
+            per_sample=_samples(ledger) if self.options.per_sample else (),
             sampling=self.sampling,
         )
+        if self.options.per_sample and self.sample_index is not None:
+            run = _in_place(run, self.sample_index)
         return replace(run, warnings=warnings_of(run, self.probed or 0.0, ledger.broken))
 
 
@@ -241,24 +245,24 @@ def _first_tensor(inputs: Any) -> Tensor:
     return found
 
 
-def _correct(outputs: Any, labels: Tensor, steps: int) -> int:
-    """Samples whose class is the largest logit; logits per step are averaged."""
-    if not isinstance(outputs, Tensor) or outputs.dim() not in (2, 3):
-        return 0
-    logits = outputs
-    if outputs.dim() == 3:
-        logits = outputs.mean(0 if len(outputs) == steps != len(labels) else 1)
-    return int((logits.argmax(1).cpu() == labels.cpu()).sum())
-
-
-def _samples(ledger: Ledger, places: Sequence[int] | None) -> tuple[SampleCount, ...]:
-    """The counts of every sample, in the order they ran or by their places."""
+def _samples(ledger: Ledger) -> tuple[SampleCount, ...]:
+    """The counts of every sample, in the order they ran."""
     n = ledger.moments.samples
-    sites = [tally.samples(n) for tally in ledger.sites.values()]
-    counts = (*sites, *(tally.samples(n) for tally in ledger.neurons.values()))
-    if places is None:
-        return counts
+    sites = [count for tally in ledger.sites.values() for count in tally.samples(n)]
+    return (*sites, *(tally.samples(n) for tally in ledger.neurons.values()))
+
+
+def _in_place(run: Run, places: Sequence[int]) -> Run:
+    """A run with its samples in the order of their places, not that in which they ran."""
+    n = run.samples
     if len(set(places[:n])) != n:
         raise InputError(f"sample_index must name {n} different samples, got {len(set(places))}")
     order = sorted(range(n), key=lambda row: places[row])
-    return tuple(replace(c, counts=tuple(c.counts[row] for row in order)) for c in counts)
+    return replace(
+        run,
+        per_sample=tuple(
+            replace(c, counts=tuple(c.counts[row] for row in order)) for c in run.per_sample
+        ),
+        labels=tuple(run.labels[row] for row in order if run.labels),
+        predicted=tuple(run.predicted[row] for row in order if run.predicted),
+    )

@@ -12,7 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from analysis.counting.dataflow import NeuronPlace
 from analysis.counting.operands import Levels, kind_of, widen
+from analysis.counting.products import Side
 from analysis.records import (
     RATE_BINS,
     LayerShape,
@@ -83,8 +85,10 @@ class SiteTally:
     """What one weight operation has done so far, as if it had run at every step.
 
     Attributes:
-        levels, origins, elements: One entry per activation that goes in.
+        levels, origins, elements, upstream: One entry per activation that goes in.
         series: Synops counted from either side, pairs of non-zeros, and the non-zeros.
+        histogram, level_synops: How often each value of the first activation occurs, and its
+            synops, if that was asked for.
     """
 
     key: SiteKey
@@ -94,8 +98,10 @@ class SiteTally:
     weights: tuple[int, int]
     levels: list[Levels]
     elements: list[int]
+    upstream: list[tuple[NeuronPlace, ...]]
     series: dict[Quantity, Series] = field(default_factory=dict)
     histogram: Counter[float] = field(default_factory=Counter)
+    level_synops: Counter[float] = field(default_factory=Counter)
     static: bool = True
     guessed: bool = False
     executed_steps: int = 0
@@ -104,20 +110,36 @@ class SiteTally:
     inside_macs: int = 0
     shape: LayerShape | None = None
 
-    def see(self, levels: list[Levels], origins: list[Origin]) -> None:
+    def see(
+        self,
+        levels: list[Levels],
+        origins: list[Origin],
+        upstream: list[tuple[NeuronPlace, ...]],
+    ) -> None:
         """Takes in what one execution says of the operands; kinds only ever widen."""
         for side, (known, new) in enumerate(zip(self.levels, levels, strict=True)):
             self.origins[side] = _joined(self.origins[side], known, origins[side], new)
             self.levels[side] = widen(known, new)
+            self.upstream[side] = tuple(dict.fromkeys((*self.upstream[side], *upstream[side])))
+
+    def see_levels(self, side: Side) -> None:
+        """Takes in how often each value of the first activation occurred."""
+        for known, new in (
+            (self.histogram, side.histogram),
+            (self.level_synops, side.level_synops),
+        ):
+            for value, times in (new or {}).items():
+                known[value] += times * self.repeats
 
     def merge(self, other: SiteTally) -> None:
         """Takes in what another process counted at the same site."""
-        self.see(other.levels, other.origins)
+        self.see(other.levels, other.origins, other.upstream)
         self.mixes = self.mixes or other.mixes
         self.elements = [a + b for a, b in zip(self.elements, other.elements, strict=True)]
         for quantity, series in other.series.items():
             self.series[quantity].merge(series)
         self.histogram.update(other.histogram)
+        self.level_synops.update(other.level_synops)
         self.static, self.guessed = self.static and other.static, self.guessed or other.guessed
         self.dense_macs += other.dense_macs
         self.inside_macs += other.inside_macs
@@ -138,12 +160,20 @@ class SiteTally:
     def columns(self) -> dict[str, str]:
         """Final names of the moments' columns, by the names used while counting."""
         synops, side = self.chosen()
-        nonzeros = ("operand nonzeros", "other nonzeros")[side]
         place = (self.key.name, self.key.index, self.key.call)
         return {
             moment_column(synops, *place): moment_column("synops", *place),
-            moment_column(nonzeros, *place): moment_column("nonzeros", *place),
+            moment_column(self._nonzeros(side), *place): moment_column("nonzeros", *place),
         }
+
+    def _nonzeros(self, side: int) -> Quantity:
+        return "other nonzeros" if side else "operand nonzeros"
+
+    def _by_value(self, counts: Mapping[float, int]) -> dict[str, int] | None:
+        """Counts by the values of the first activation, unless it had too many to tell."""
+        if self.levels[0] is None:
+            return None
+        return {repr(value): n for value, n in sorted(counts.items())} or None
 
     def running(self) -> dict[str, Series]:
         """Every series under the name it has while counting."""
@@ -153,7 +183,7 @@ class SiteTally:
     def record(self) -> SiteRecord:
         """Everything so far."""
         quantity, side = self.chosen()
-        synops = self.series[quantity]
+        synops, nonzeros = self.series[quantity], self.series[self._nonzeros(side)]
         kinds = [kind_of(levels) for levels in self.levels]
         both = len(kinds) == 2
         one_sided = self.series["operand"] if both and quantity == "pairs" else None
@@ -170,20 +200,28 @@ class SiteTally:
             inside_macs=self.inside_macs,
             synops=synops.total(),
             one_sided_synops=one_sided.total() if one_sided else None,
-            nonzeros=self.series[("operand nonzeros", "other nonzeros")[side]].total(),
+            nonzeros=nonzeros.total(),
             elements=self.elements[side],
             synops_by_step=None if self.mixes else synops.totals(),
+            nonzeros_by_step=None if self.mixes else nonzeros.totals(),
+            upstream=tuple(SiteKey(name=name, call=call) for name, call in self.upstream[side]),
             weights=self.weights[0],
             zero_weights=self.weights[1],
-            levels={repr(v): n for v, n in sorted(self.histogram.items())} or None,
+            levels=self._by_value(self.histogram),
+            level_synops=self._by_value(self.level_synops),
             layout_guessed=self.guessed,
             shape=self.shape,
         )
 
-    def samples(self, number: int) -> SampleCount:
-        """The exact synops of every one of so many samples, by step."""
-        rows = self.series[self.chosen()[0]].rows(number)
-        return SampleCount(kind="site", key=self.key, counts=rows)
+    def samples(self, number: int) -> tuple[SampleCount, SampleCount]:
+        """The exact synops, and non-zero inputs, of every one of so many samples, by step."""
+        quantity, side = self.chosen()
+        rows = self.series[quantity].rows(number)
+        inputs = self.series[self._nonzeros(side)].rows(number)
+        return (
+            SampleCount(kind="site", key=self.key, counts=rows),
+            SampleCount(kind="input", key=self.key, counts=inputs),
+        )
 
 
 @dataclass

@@ -121,7 +121,9 @@ class Report:
 
     @cached_property
     def samples(self) -> pd.DataFrame:
-        """Exact counts of every sample: synops of sites, spikes of neuron layers; long form.
+        """Exact counts of every sample; long form.
+
+        Kinds: synops of a ``site``, its non-zero ``input``, spikes of a ``neuron`` layer.
 
         Raises:
             InputError: If the run did not keep them.
