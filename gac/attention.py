@@ -5,8 +5,12 @@ GAU(I)[t] = sigmoid(TA(I)[t] * SCA(I)[t]), as released; neither factor has a sig
 
 from __future__ import annotations
 
+from functools import reduce
+
 import torch
 from torch import Tensor, nn
+
+from gac.config import GateMode
 
 
 class TemporalAttention(nn.Module):
@@ -55,12 +59,32 @@ class SpatialChannelAttention(nn.Module):
 
 
 class Gate(nn.Module):
-    """The gated attention unit, applied to the encoder's current."""
+    """The gated attention unit, applied to the encoder's current; whole, or ablated.
 
-    def __init__(self, steps: int, channels: int, kernel: int, reduction: int) -> None:
+    Args:
+        steps: Simulation steps T.
+        channels: Of the current.
+        kernel: Of the two spatial convolutions.
+        reduction: The temporal attention has ``steps // reduction`` hidden units.
+        mode: Which parts there are, as in `MSResNetConfig`; all but ``off``.
+        seed: Of the order of a ``permuted`` gate.
+    """
+
+    def __init__(
+        self,
+        steps: int,
+        channels: int,
+        kernel: int,
+        reduction: int,
+        mode: GateMode = "full",
+        seed: int = 0,
+    ) -> None:
         super().__init__()
-        self.temporal = TemporalAttention(steps, reduction)
-        self.spatial = SpatialChannelAttention(channels, kernel)
+        self.steps = steps
+        self.frozen = mode == "frozen"
+        self.order = other_order(steps, seed) if mode == "permuted" else None
+        self.temporal = None if mode == "spatial" else TemporalAttention(steps, reduction)
+        self.spatial = None if mode == "temporal" else SpatialChannelAttention(channels, kernel)
 
     def forward(self, current: Tensor) -> Tensor:
         """The gate in (0, 1), one value per neuron and step.
@@ -72,5 +96,42 @@ class Gate(nn.Module):
         Returns:
             ``(B, T, C, H, W)``.
         """
-        temporal = self.temporal(current)[:, :, None, None, None]  # (B, T, 1, 1, 1)
-        return torch.sigmoid(temporal * self.spatial(current))
+        return torch.sigmoid(self.log_odds(current))
+
+    def log_odds(self, current: Tensor) -> Tensor:
+        """What the gate is the sigmoid of: the product of its factors.
+
+        Args:
+            current: As for `forward`.
+
+        Returns:
+            ``(B, T, C, H, W)``.
+        """
+        factors: list[Tensor] = []
+        if self.temporal is not None:
+            factors.append(self._over_time(self.temporal(current)))
+        if self.spatial is not None:
+            factors.append(self.spatial(current))
+        product = reduce(torch.mul, factors)
+        return product.expand(-1, self.steps, *current.shape[2:])
+
+    def _over_time(self, factor: Tensor) -> Tensor:
+        """The temporal factor of every step: ``(B, T)`` -> ``(B, T, 1, 1, 1)``."""
+        if self.frozen:
+            factor = factor.mean(1, keepdim=True).expand(-1, self.steps)
+        if self.order is not None:
+            factor = factor[:, self.order]
+        return factor[:, :, None, None, None]
+
+
+def other_order(steps: int, seed: int) -> list[int]:
+    """A random order of the steps, never their own: entry t is the step that t takes over.
+
+    Example:
+        >>> other_order(2, seed=0)
+        [1, 0]
+    """
+    order: list[int] = torch.randperm(
+        steps, generator=torch.Generator().manual_seed(seed), device="cpu"
+    ).tolist()
+    return order if order != sorted(order) else [*order[1:], order[0]]

@@ -25,6 +25,8 @@ from gac.state import assemble, check_names, check_tensors, precision_notes, ske
 FORMAT = "gac-energy checkpoint"
 SCHEMA = 1
 _PARTS = ("config", "state", "metadata")
+# Settings that files of earlier versions do not have, as those versions worked.
+_ADDED: dict[str, Any] = {"gate": "full", "encoder_seed": 0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +96,7 @@ def _own(content: Mapping[str, Any], steps: int | None) -> Checkpoint:
     wrong = [name for name in _PARTS if not isinstance(content.get(name), dict)]
     if wrong:
         raise InputError(f"parts missing or of a wrong type: {', '.join(wrong)}")
-    config = from_plain(MSResNetConfig, content["config"])
+    config = from_plain(MSResNetConfig, _ADDED | content["config"])
     if steps is not None and steps != config.steps:
         raise InputError(f"the network has {config.steps} steps, asked for {steps}")
     state = check_tensors(content["state"])

@@ -8,7 +8,8 @@ from typing import Any, Literal, get_args
 from gac.errors import InputError
 
 Surrogate = Literal["triangle", "rectangle"]
-Encoder = Literal["gac", "direct"]
+Encoder = Literal["gac", "direct", "poisson", "latency"]
+GateMode = Literal["full", "temporal", "spatial", "off", "frozen", "permuted"]
 Initialisation = Literal["default", "kaiming"]
 
 
@@ -56,7 +57,8 @@ class MSResNetConfig:
     Attributes:
         steps: Simulation steps T.
         classes: Number of classes.
-        encoder: ``gac`` (spikes times attention gate) or ``direct`` (the current itself).
+        encoder: ``gac`` (spikes times attention gate), ``direct`` (the current itself), or one
+            that turns pixels into spikes first: ``poisson`` (rate) or ``latency``.
         widths, blocks, strides: Channels, residual blocks and first stride of each stage.
         stem_width, stem_kernel, stem_stride: The first convolution.
         neuron: The neuron used everywhere in the network.
@@ -66,6 +68,10 @@ class MSResNetConfig:
             fan-out).
         gate_kernel: Kernel of the gate's two spatial convolutions.
         gate_reduction: The gate's temporal attention has ``steps // gate_reduction`` hidden units.
+        gate: ``full`` as released, or an ablation: only its ``temporal`` or its ``spatial``
+            factor; ``off``, plain spikes; ``frozen``, the mean of the temporal factor at every
+            step; ``permuted``, the temporal factor's steps in another order.
+        encoder_seed: Of the draws of the Poisson code and of the permuted order.
         in_channels, image_size: The images the network was made for.
 
     Raises:
@@ -87,6 +93,8 @@ class MSResNetConfig:
     initialisation: Initialisation = "default"
     gate_kernel: int = 4
     gate_reduction: int = 2
+    gate: GateMode = "full"
+    encoder_seed: int = 0
     in_channels: int = 3
     image_size: int = 32
 
@@ -111,9 +119,38 @@ class MSResNetConfig:
             _check(isinstance(value, int | float), f"{name} must be a number, got {value!r}")
         _check_choice("encoder", self.encoder, get_args(Encoder))
         _check_choice("initialisation", self.initialisation, get_args(Initialisation))
+        _check_choice("gate", self.gate, get_args(GateMode))
         _check(
-            self.encoder == "direct" or self.steps >= self.gate_reduction,
+            self.gate == "full" or self.encoder == "gac",
+            f"gate {self.gate!r} needs the gac encoder, got encoder {self.encoder!r}",
+        )
+        seed: Any = self.encoder_seed
+        _check(
+            isinstance(seed, int) and 0 <= seed < 2**32,
+            f"encoder_seed must lie in [0, 2**32), got {seed!r}",
+        )
+        _check(
+            not self.attends_to_time or self.steps >= self.gate_reduction,
             f"the gac encoder needs at least {self.gate_reduction} steps (its temporal attention "
             f"has steps // {self.gate_reduction} hidden units), got {self.steps}; "
             "use encoder='direct' or more steps",
         )
+        _check(
+            self.gate != "permuted" or self.steps >= 2,
+            f"a permuted gate needs at least 2 steps, got {self.steps}",
+        )
+
+    @property
+    def encoding(self) -> str:
+        """The encoder in words, its ablation with it: ``gac`` or ``gac (gate frozen)``."""
+        return self.encoder if self.gate == "full" else f"{self.encoder} (gate {self.gate})"
+
+    @property
+    def attends_to_time(self) -> bool:
+        """Whether there is a temporal attention."""
+        return self.encoder == "gac" and self.gate not in ("spatial", "off")
+
+    @property
+    def reads_intensities(self) -> bool:
+        """Whether images have to be plain intensities in [0, 1], not normalised ones."""
+        return self.encoder in ("poisson", "latency")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from gac.config import MSResNetConfig
 from gac.errors import InputError
 from gac.metadata import DataRecord, Preprocessing
 
@@ -144,6 +145,15 @@ def usual_preprocessing(name: str, image_size: int) -> Preprocessing:
     usual = data_source(name).preprocessing
     resize = usual.resize and round(usual.resize * image_size / usual.image_size)
     return replace(usual, image_size=image_size, resize=resize)
+
+
+def preprocessing_for(name: str, network: MSResNetConfig) -> Preprocessing:
+    """The usual preprocessing of a data set for a network, or none where it reads intensities."""
+    usual = usual_preprocessing(name, network.image_size)
+    if not network.reads_intensities:
+        return usual
+    channels = len(usual.mean)
+    return replace(usual, mean=(0.0,) * channels, std=(1.0,) * channels)
 
 
 def load_data(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from gac.attention import Gate
+from gac.codes import LatencyCode, PixelCode, PoissonCode
 from gac.config import MSResNetConfig
 from gac.neurons import LIF
 
@@ -68,41 +71,108 @@ class Stem(nn.Module):
         return current.reshape(*images.shape[:2], *current.shape[1:])
 
 
-class DirectEncoder(nn.Module):
-    """Hands the current itself to the first block: real values, the same at every step."""
+class Encoder(nn.Module):
+    """Images or clips to what the first block reads at every step.
+
+    Attributes:
+        stem: The first convolution and its norm.
+        steps: Simulation steps T.
+        noisy: Whether draws differ.
+    """
+
+    noisy = False
 
     def __init__(self, config: MSResNetConfig) -> None:
         super().__init__()
         self.stem = Stem(config)
         self.steps = config.steps
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images or clips -> current, ``(B, T, C, H, W)``."""
+    def forward(self, images: Tensor, draw: int = 0) -> Tensor:
+        """What the first block reads.
+
+        Args:
+            images: ``(B, C, H, W)`` or clips ``(B, T, C, H, W)``.
+            draw: Which of the independent draws of a noisy encoder, in eval mode.
+
+        Returns:
+            ``(B, T, C', H', W')``.
+        """
+        raise NotImplementedError
+
+
+class DirectEncoder(Encoder):
+    """Hands the current itself to the first block: real values, the same at every step."""
+
+    def forward(self, images: Tensor, draw: int = 0) -> Tensor:
+        """As in `Encoder`; the draw has no effect."""
         return self.stem(images).expand(-1, self.steps, -1, -1, -1)
 
 
-class GACEncoder(nn.Module):
+class GACEncoder(Encoder):
     """Gated attention coding: the spikes of the current times its attention gate.
 
     The output is real-valued (spikes weighted by the gate); the first neuron behind it turns
-    it into spikes again.
+    it into spikes again. With the gate ``off`` it is the spikes themselves.
     """
 
     def __init__(self, config: MSResNetConfig) -> None:
-        super().__init__()
-        self.stem = Stem(config)
+        super().__init__(config)
         self.neuron = LIF(config.neuron)
-        self.gate = Gate(config.steps, config.stem_width, config.gate_kernel, config.gate_reduction)
-        self.steps = config.steps
+        self.gate = None
+        if config.gate != "off":
+            self.gate = Gate(
+                config.steps,
+                config.stem_width,
+                config.gate_kernel,
+                config.gate_reduction,
+                config.gate,
+                config.encoder_seed,
+            )
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Images or clips -> gated spikes, ``(B, T, C, H, W)``."""
+    def forward(self, images: Tensor, draw: int = 0) -> Tensor:
+        """As in `Encoder`; the draw has no effect."""
         current = self.stem(images)
-        spikes = self.neuron(current.expand(-1, self.steps, -1, -1, -1))
-        return self.gate(current) * spikes
+        spikes: Tensor = self.neuron(current.expand(-1, self.steps, -1, -1, -1))
+        return spikes if self.gate is None else self.gate(current) * spikes
 
 
-ENCODERS: dict[str, type[DirectEncoder] | type[GACEncoder]] = {
+class PixelEncoder(Encoder):
+    """Pixels become spikes first; the stem turns those into a current, step by step."""
+
+    def __init__(self, config: MSResNetConfig, code: PixelCode) -> None:
+        super().__init__(config)
+        self.code = code
+        self.noisy = code.noisy
+
+    def forward(self, images: Tensor, draw: int = 0) -> Tensor:
+        """As in `Encoder`.
+
+        Raises:
+            InputError: If an image has values outside [0, 1], or the code cannot read clips.
+        """
+        return self.stem(self.code(images, draw))
+
+
+class SpikeTrains(nn.Module):
+    """An encoder and the first neuron behind it: images to spike trains.
+
+    What encoders are compared on: their own outputs have different types, this one has not.
+    """
+
+    def __init__(self, encoder: Encoder, neuron: LIF) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.neuron = neuron
+        self.noisy = encoder.noisy
+
+    def forward(self, images: Tensor, draw: int = 0) -> Tensor:
+        """Images -> zeros and ones, ``(B, T, C', H', W')``; ``draw`` as in `Encoder`."""
+        return self.neuron(self.encoder(images, draw))
+
+
+ENCODERS: dict[str, Callable[[MSResNetConfig], Encoder]] = {
     "direct": DirectEncoder,
     "gac": GACEncoder,
+    "poisson": lambda config: PixelEncoder(config, PoissonCode(config.steps, config.encoder_seed)),
+    "latency": lambda config: PixelEncoder(config, LatencyCode(config.steps)),
 }

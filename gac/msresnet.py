@@ -12,7 +12,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from gac.config import MSResNetConfig
-from gac.encoders import ENCODERS
+from gac.encoders import ENCODERS, SpikeTrains
 from gac.errors import InputError
 from gac.neurons import LIF
 
@@ -94,6 +94,11 @@ class MSResNet(nn.Module):
         for stage in self.stages:
             x = stage(x)
         return self.head(self.neuron(x).mean((3, 4)))
+
+    def spike_trains(self) -> SpikeTrains:
+        """The encoder and the first neuron behind it, sharing this network's weights."""
+        first = next(block for block in self.stages.modules() if isinstance(block, Block))
+        return SpikeTrains(self.encoder, first.neuron1)
 
     def _check_shape(self, images: Tensor) -> None:
         channels, steps = self.config.in_channels, self.steps

@@ -57,6 +57,7 @@ def export_official(model: MSResNet) -> dict[str, Tensor]:
     Raises:
         InputError: If the released layouts cannot hold this network.
     """
+    _check_encoder(model.config)
     neuron = model.config.neuron
     layout = next((layout for layout in LAYOUTS if layout.family.neuron == neuron), None)
     if layout is None:
@@ -173,6 +174,15 @@ def _check_aliases(state: Mapping[str, Tensor], pairs: list[tuple[str, str]]) ->
             differing.append(f"{key} (differs from {original})")
     if differing:
         raise InputError(f"names of one tensor disagree: {listed(differing)}")
+
+
+def _check_encoder(config: MSResNetConfig) -> None:
+    """Refuses encoders that the released code does not have: read back they would be others."""
+    if config.encoder not in ("gac", "direct") or config.gate != "full":
+        raise InputError(
+            "the official format knows the gac encoder with its full gate and the direct one, not "
+            f"encoder {config.encoder!r} with gate {config.gate!r}"
+        )
 
 
 def _check_strides(layout: Layout, config: MSResNetConfig) -> None:

@@ -23,7 +23,7 @@ from analysis.errors import InputError
 from analysis.pipeline import analyze
 from analysis.reporting.report import Report
 from gac.checkpoint import Checkpoint, load, shipped_checkpoint
-from gac.data import data_source, load_data, usual_preprocessing
+from gac.data import data_source, load_data, preprocessing_for
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,7 +157,7 @@ def _preprocessing(network: Checkpoint, name: str) -> Preprocessing:
     own = network.metadata.data
     if own is None or own.name == name:
         return network.metadata.preprocessing
-    return usual_preprocessing(name, network.config.image_size)
+    return preprocessing_for(name, network.config)
 
 
 def _draw(everything: Any, job: Job) -> Any:
@@ -208,7 +208,7 @@ def _describe(network: Checkpoint) -> str:
     config = network.config
     parameters = sum(p.numel() for p in network.model.parameters())
     return (
-        f"MS-ResNet, {config.encoder} encoder, blocks {'-'.join(map(str, config.blocks))}, "
+        f"MS-ResNet, {config.encoding} encoder, blocks {'-'.join(map(str, config.blocks))}, "
         f"widths {'-'.join(map(str, config.widths))}, {parameters:,} parameters"
     )
 

@@ -15,7 +15,7 @@ import typer
 from analysis.cli.errors import Stopped, run
 from analysis.cli.provenance import made_by
 from gac.config import MSResNetConfig
-from gac.data import data_source, load_data, usual_preprocessing
+from gac.data import data_source, load_data, preprocessing_for
 from gac.errors import InputError
 from gac.metadata import Metadata, Preprocessing, Provenance
 from gac.recipes import RECIPES, TrainConfig, recipe
@@ -79,8 +79,19 @@ def train(
         str | None, _help(f"Architecture: {', '.join(ARCHITECTURES)}", "model")
     ] = None,
     encoder: Annotated[
-        str, typer.Option(help="gac (gated attention coding) or direct (plain current).")
+        str,
+        typer.Option(
+            help="gac (gated attention coding), direct (plain current), poisson or latency "
+            "(pixels become spikes first)."
+        ),
     ] = "gac",
+    gate: Annotated[
+        str,
+        typer.Option(
+            help="Of the gac encoder: full, or an ablation (temporal, spatial, off, frozen, "
+            "permuted)."
+        ),
+    ] = "full",
     steps: Annotated[
         int | None,
         typer.Option(help="Simulation steps per image; default the architecture's."),
@@ -121,7 +132,7 @@ def train(
         "seed": seed,
     }
     name = model or known.model
-    changes = {"classes": data_source(data).classes, "encoder": encoder}
+    changes = {"classes": data_source(data).classes, "encoder": encoder, "gate": gate}
     network = architecture(name, **changes, **({} if steps is None else {"steps": steps}))
     plan = Plan(
         data=data,
@@ -129,7 +140,7 @@ def train(
         model=name,
         network=network,
         settings=replace(known.config, **{k: v for k, v in given.items() if v is not None}),
-        preprocessing=usual_preprocessing(data, network.image_size),
+        preprocessing=preprocessing_for(data, network),
         output=output or Path("runs") / data,
         device=device,
     )
@@ -226,7 +237,7 @@ def _progress_bar(console: Console) -> Progress:
 def _describe(plan: Plan, network: MSResNet, train_size: int, test_size: int) -> str:
     settings, parameters = plan.settings, sum(p.numel() for p in network.parameters())
     return (
-        f"{plan.model}, {plan.network.encoder} encoder, {plan.network.steps} steps, "
+        f"{plan.model}, {plan.network.encoding} encoder, {plan.network.steps} steps, "
         f"{parameters:,} parameters\n"
         f"{plan.data}: {train_size:,} train and {test_size:,} test images, "
         f"{plan.preprocessing.image_size} x {plan.preprocessing.image_size} pixels\n"

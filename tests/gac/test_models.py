@@ -165,7 +165,7 @@ def test_a_configuration_survives_its_dictionary(name):
         ({"widths": ["8"]}, "widths: 0: Input should be a valid integer"),
         ({"widths": 8}, "widths: Input should be a valid array"),
         ({"neuron": {"bias": 1}}, "neuron: threshold: Field required"),
-        ({"encoder": "poisson"}, "encoder: Input should be 'gac' or 'direct'"),
+        ({"encoder": "rate"}, "encoder: Input should be 'gac', 'direct', 'poisson' or 'latency'"),
         ({"norm_gain": "big"}, "norm_gain: Input should be a valid number"),
     ],
 )

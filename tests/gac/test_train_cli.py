@@ -57,7 +57,9 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(command, tmp_path):
     [
         (["--data", "mnist"], "no recipe to train on 'mnist'; known: digits, cifar10, cifar100"),
         (["--model", "vgg"], "unknown model 'vgg'; known: "),
-        (["--encoder", "rate"], "unknown encoder 'rate'; known: gac, direct"),
+        (["--encoder", "rate"], "unknown encoder 'rate'; known: gac, direct, poisson, latency"),
+        (["--gate", "half"], "unknown gate 'half'; known: full, temporal"),
+        (["--encoder", "direct", "--gate", "off"], "gate 'off' needs the gac encoder"),
         (["--steps", "1"], "the gac encoder needs at least 2 steps"),
         (["--steps", "two"], "Invalid value for '--steps'"),
         (["--epochs", "0"], "epochs must be at least 1, got 0"),
