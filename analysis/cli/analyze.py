@@ -83,6 +83,7 @@ Gate = Annotated[str | None, _field("gate")]
 GateAs = Annotated[str | None, _field("gate_as")]
 Spike = Annotated[str | None, _field("spike")]
 Real = Annotated[str | None, _field("real")]
+RateAt = Annotated[str | None, _field("rate_at")]
 Graded = Annotated[str | None, _field("graded")]
 Silent = Annotated[str | None, _field("silent")]
 Norm = Annotated[str | None, _field("norm")]
@@ -167,6 +168,7 @@ def analyze(
     gate_as: GateAs = None,
     spike: Spike = None,
     real: Real = None,
+    rate_at: RateAt = None,
     graded: Graded = None,
     silent: Silent = None,
     norm: Norm = None,
@@ -187,7 +189,8 @@ def analyze(
     # wrong names are told before torch is loaded
     fields = {
         "stem": stem, "gate": gate, "gate_as": gate_as, "spike": spike, "real": real,
-        "graded": graded, "silent": silent, "norm": norm, "elementwise": elementwise,
+        "rate_at": rate_at, "graded": graded, "silent": silent, "norm": norm,
+        "elementwise": elementwise,
     }  # fmt: skip
     changes = {name: value for name, value in fields.items() if value is not None}
     rule = conventions.convention(convention, **changes)

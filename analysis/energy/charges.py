@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from analysis.energy.conventions import Convention
 from analysis.errors import InputError
-from analysis.records import ElementwiseRecord, Run, SiteRecord, Work
+from analysis.records import ElementwiseRecord, Run, SiteKey, SiteRecord, Work
 
 GATE_PRODUCT = "gate product"
 NEURON_UPDATES = "neuron updates"
@@ -31,26 +32,41 @@ NEURON_COST = (0, 1)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Slope:
+    """How the bookings of one sample follow from one of its counts.
+
+    Attributes:
+        quantity: Synops or non-zero inputs of a site, or spikes of a neuron layer.
+        key: Which site or layer.
+        acs, macs: Per count.
+    """
+
+    quantity: Literal["synops", "nonzeros", "spikes"]
+    key: SiteKey
+    acs: Fraction = Fraction(0)
+    macs: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Charge:
     """What a convention books, over all samples of a run.
 
     Attributes:
         acs, macs: Accumulates and multiply-accumulates; exact fractions where a rate is involved.
         left_out_macs: Dense multiply-accumulates that the convention does not price.
-        per_synop, per_nonzero: How the accumulates and multiply-accumulates of one sample follow
-            from its synops and its non-zeros, as (ACs, MACs) each; what follows from neither is
-            the same for every sample.
+        slopes: What differs from sample to sample; the rest is the same for every one.
+        own_rate: Whether the rate of its own input had to do, for want of a neuron layer upstream.
     """
 
     acs: Fraction = Fraction(0)
     macs: Fraction = Fraction(0)
     left_out_macs: int = 0
-    per_synop: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
-    per_nonzero: tuple[Fraction, Fraction] = (Fraction(0), Fraction(0))
+    slopes: tuple[Slope, ...] = ()
+    own_rate: bool = False
 
 
-def charge(site: SiteRecord, rule: Convention, steps: int) -> Charge:
-    """Books one site under a convention.
+def charge(site: SiteRecord, rule: Convention, run: Run) -> Charge:
+    """Books one site of a run under a convention.
 
     Raises:
         InputError: If a site is to be charged once whose input was not equal at all steps, or
@@ -66,17 +82,20 @@ def charge(site: SiteRecord, rule: Convention, steps: int) -> Charge:
                 f"convention {rule.name!r} charges {site.key.name} once, but its input was not "
                 "equal at all steps; use every-step"
             )
-        share = Fraction(1, steps)
+        share = Fraction(1, run.steps)
     if site.role == "gate" and rule.gate_as == "dense-mac":
         return Charge(macs=share * site.dense_macs)
     if _is_spiking(site, rule):
-        return _by_events(site, share) if rule.spike == "events" else _by_rate(site, share)
-    if _is_repeated(site, rule):
-        return _by_events(site, share * mean_level(site, rule.name))
+        return (
+            _by_events(site, share) if rule.spike == "events" else _by_rate(site, share, rule, run)
+        )
+    if is_repeated(site, rule):
+        return _by_events(site, share * _repeats_per_synop(site, rule.name))
     if rule.real == "rate-ac" and site.role != "stem":
-        return _by_rate(site, share)
+        return _by_rate(site, share, rule, run)
     if rule.real == "nonzero-mac":
-        return Charge(macs=share * site.synops, per_synop=(Fraction(0), share))
+        slope = Slope(quantity="synops", key=site.key, macs=share)
+        return Charge(macs=share * site.synops, slopes=(slope,))
     return Charge(macs=share * site.dense_macs)
 
 
@@ -86,49 +105,54 @@ def _is_spiking(site: SiteRecord, rule: Convention) -> bool:
     return site.operand in ("spike", "ternary") and site.origin != "image"
 
 
-def _is_repeated(site: SiteRecord, rule: Convention) -> bool:
+def is_repeated(site: SiteRecord, rule: Convention) -> bool:
+    """Whether a site is charged by the levels of its input."""
     graded = site.operand == "graded" and site.origin != "image" and site.other_operand is None
     return graded and rule.graded == "repeat-ac"
 
 
-def _by_events(site: SiteRecord, share: Fraction) -> Charge:
-    return Charge(acs=share * site.synops, per_synop=(share, Fraction(0)))
+def _by_events(site: SiteRecord, each: Fraction) -> Charge:
+    slope = Slope(quantity="synops", key=site.key, acs=each)
+    return Charge(acs=each * site.synops, slopes=(slope,))
 
 
-def _by_rate(site: SiteRecord, share: Fraction) -> Charge:
-    each = share * Fraction(site.dense_macs, site.elements or 1)
-    return Charge(acs=each * site.nonzeros, per_nonzero=(each, Fraction(0)))
+def _by_rate(site: SiteRecord, share: Fraction, rule: Convention, run: Run) -> Charge:
+    """Dense MACs times a rate; of several neuron layers upstream, the rate of all their neurons."""
+    upstream = [n for n in run.neurons if SiteKey(name=n.site, call=n.call) in site.upstream]
+    cells = sum(neuron.neurons for neuron in upstream) * run.steps * run.samples
+    at_neurons = rule.rate_at == "upstream-neuron"
+    if not (at_neurons and cells):
+        each = share * Fraction(site.dense_macs, site.elements or 1)
+        slope = Slope(quantity="nonzeros", key=site.key, acs=each)
+        return Charge(acs=each * site.nonzeros, slopes=(slope,), own_rate=at_neurons)
+    each = share * Fraction(site.dense_macs, cells)
+    keys = (SiteKey(name=neuron.site, call=neuron.call) for neuron in upstream)
+    slopes = tuple(Slope(quantity="spikes", key=key, acs=each) for key in keys)
+    return Charge(acs=each * sum(neuron.spikes for neuron in upstream), slopes=slopes)
 
 
-def mean_level(site: SiteRecord, why: str) -> Fraction:
-    """The mean of abs(k) over the non-zero inputs of a site that reads multiples k of one value.
-
-    It is that of all inputs: near a border, where inputs meet fewer weights, the levels may be
-    others than in the middle.
-
-    Args:
-        site: With the levels of its operand.
-        why: Name of the convention that asks, for the message.
-
-    Raises:
-        InputError: If the levels were not kept or are no multiples of one value.
-    """
-    if not site.levels:
+def _repeats_per_synop(site: SiteRecord, why: str) -> Fraction:
+    """Accumulates per synop if a multiple k of one value takes abs(k) of them; exact in the sum."""
+    if not site.level_synops:
         raise InputError(
             f"convention {why!r} books {site.key.name} by the levels of its input (graded "
             "repeat-ac), but the run kept none; analyse with levels=True"
         )
-    counts = {abs(float(value)): 0 for value in site.levels if float(value)}
-    for value, count in site.levels.items():
-        if float(value):
-            counts[abs(float(value))] += count
+    sizes = {value: abs(float(value)) for value in site.level_synops}
+    unit = _unit(set(sizes.values()))
+    if unit is None:
+        raise InputError(f"the levels of {site.key.name} are no multiples of one value")
+    repeats = sum(round(sizes[value] / unit) * n for value, n in site.level_synops.items())
+    return Fraction(repeats, site.synops or 1)
+
+
+def _unit(values: set[float]) -> float | None:
+    """The largest value that all of some are multiples of, at most 16 of it in the smallest."""
     for parts in range(1, MOST_LEVELS + 1):
-        unit = min(counts) / parts
-        multiples = {value: round(value / unit) for value in counts}
-        if all(abs(value / unit - k) < _NEAR for value, k in multiples.items()):
-            weighted = sum(multiples[value] * count for value, count in counts.items())
-            return Fraction(weighted, sum(counts.values()))
-    raise InputError(f"the levels of {site.key.name} are no multiples of one value")
+        unit = min(values) / parts
+        if all(abs(value / unit - round(value / unit)) < _NEAR for value in values):
+            return unit
+    return None
 
 
 def work_done(run: Run) -> Iterator[tuple[str, Work | None, int]]:

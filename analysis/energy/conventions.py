@@ -2,10 +2,6 @@
 
 Counts are exact; a convention is an opinion about them. Each is a frozen record whose fields
 can be changed one by one, and every output prints the one it used. `charges` applies them.
-
-No field says where a rate is taken: it is always that of the site's own input, its non-zero
-share. The rate of the nearest neuron layer upstream, which some papers mean, is not in the
-records: they don't keep which layer feeds which. The two differ where spikes are pooled.
 """
 
 from __future__ import annotations
@@ -53,10 +49,15 @@ class Convention:
         "cost of a site that reads real values: dense MACs, MACs with non-zero inputs only, or "
         "accumulates at the rate of its input as if the values were spikes (never the stem)",
     ] = "dense-mac"
+    rate_at: Annotated[
+        Literal["input", "upstream-neuron"],
+        "where such a rate is taken: non-zero share of the site's own input, or spikes per neuron "
+        "and step of the nearest neuron layer in front of it (where there is none, its input)",
+    ] = "input"
     graded: Annotated[
         Literal["as-real", "repeat-ac"],
         "cost of a site that reads small multiples k of one value: like real values, or abs(k) "
-        "accumulates per event, at the mean level (needs the levels of the run)",
+        "accumulates per event (needs a run that counts levels)",
     ] = "as-real"
     silent: Annotated[
         Literal["as-spike", "as-real"],
@@ -141,6 +142,13 @@ PRESETS: dict[str, Convention] = {
             gate="once",
         ),
         _EQ17,
+        replace(
+            _EQ17,
+            name="eq17-upstream",
+            source="as eq17, its rate Phi as the text around it defines it: spikes per neuron and "
+            "step of the layer in front, also where membranes or pooled spikes are read",
+            rate_at="upstream-neuron",
+        ),
         replace(
             _EQ17,
             name="eq17+dE",

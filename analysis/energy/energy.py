@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,7 +11,7 @@ from math import sqrt
 
 import numpy as np
 
-from analysis.energy.charges import Charge, charge, work_charges
+from analysis.energy.charges import Charge, Slope, charge, work_charges
 from analysis.energy.conventions import Convention
 from analysis.energy.technology import Technology
 from analysis.records import Run, SiteKey, moment_column
@@ -42,7 +43,7 @@ class Energy:
     @cached_property
     def charges(self) -> Mapping[SiteKey, Charge]:
         """What every site is charged."""
-        return {s.key: charge(s, self.convention, self.run.steps) for s in self.run.sites}
+        return {s.key: charge(s, self.convention, self.run) for s in self.run.sites}
 
     @cached_property
     def work(self) -> Mapping[str, Charge]:
@@ -90,6 +91,11 @@ class Energy:
         return self._estimate(*self.prices)
 
     @property
+    def own_rates(self) -> tuple[str, ...]:
+        """Sites whose rate is that of their input, for want of a neuron layer upstream."""
+        return tuple(str(key) for key, booked in self.charges.items() if booked.own_rate)
+
+    @property
     def left_out_macs(self) -> float:
         """Dense MACs per sample of the sites that the convention leaves out."""
         return self.total.left_out_macs / self.run.samples
@@ -106,12 +112,10 @@ class Energy:
 
     def _estimate(self, per_ac: float, per_mac: float) -> Estimate:
         total = self.total.acs * _exact(per_ac) + self.total.macs * _exact(per_mac)
-        weights = {}
-        for key, booked in self.charges.items():
-            for quantity in ("synops", "nonzeros"):
-                column = moment_column(quantity, key.name, key.index, key.call)
-                acs, macs = booked.per_synop if quantity == "synops" else booked.per_nonzero
-                weights[column] = float(acs) * per_ac + float(macs) * per_mac
+        weights: dict[str, float] = defaultdict(float)
+        for booked in self.charges.values():
+            for slope in booked.slopes:
+                weights[_column(slope)] += float(slope.acs) * per_ac + float(slope.macs) * per_mac
         return interval(self.run, float(total / self.run.samples), weights)
 
 
@@ -130,8 +134,34 @@ def interval(run: Run, value: float, weights: Mapping[str, float]) -> Estimate:
     w = np.array([weights.get(column, 0.0) for column in run.moments.columns])
     scatter = np.array(run.moments.scatter).reshape(len(w), len(w))
     variance = max(0.0, float(w @ scatter @ w)) / (run.samples - 1)
-    margin = _Z95 * sqrt(variance / run.samples)
-    return Estimate(value, max(0.0, value - margin), value + margin)  # no count is below 0
+    return mean_interval(value, variance, run.samples)
+
+
+def proportion(part: int, whole: int) -> Estimate:
+    """A proportion with its 95 % Wilson interval.
+
+    Example:
+        >>> found = proportion(9, 10)
+        >>> found.value, round(found.low, 3), round(found.high, 3)
+        (0.9, 0.596, 0.982)
+    """
+    z2 = _Z95**2
+    share = part / whole
+    centre = (share + z2 / (2 * whole)) / (1 + z2 / whole)
+    spread = sqrt(z2 * (share * (1 - share) / whole + z2 / (4 * whole**2))) / (1 + z2 / whole)
+    return Estimate(share, centre - spread, centre + spread)
+
+
+def mean_interval(mean: float, variance: float, number: int) -> Estimate:
+    """A mean with its 95 % interval, normal approximation; never below 0, as counts are."""
+    margin = _Z95 * sqrt(variance / number)
+    return Estimate(mean, max(0.0, mean - margin), mean + margin)
+
+
+def _column(slope: Slope) -> str:
+    key = slope.key
+    numbers = (key.call,) if slope.quantity == "spikes" else (key.index, key.call)
+    return moment_column(slope.quantity, key.name, *numbers)
 
 
 def _exact(price: float) -> Fraction:

@@ -6,7 +6,7 @@ The operations come from one pass over an image of noise, whose rates are thrown
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -15,7 +15,7 @@ from analysis.energy.conventions import Convention
 from analysis.energy.energy import Energy
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
-from analysis.records import Moments, NeuronRecord, OperandKind, Run, SiteRecord
+from analysis.records import Moments, NeuronRecord, OperandKind, Run, SiteKey, SiteRecord
 
 MARK = "architecture counts at stated rates, no data was run"
 _PJ = {"pJ": 1, "nJ": 10**3, "uJ": 10**6, "µJ": 10**6, "mJ": 10**9, "J": 10**12}
@@ -35,20 +35,17 @@ def at_rates(run: Run, rates: Fraction | Mapping[str, Fraction]) -> Run:
 
     Returns:
         A run of one sample marked as an estimate. Its neurons fire at the one stated rate, or at
-        the mean rate of what the layers that read spikes receive.
+        the mean rate of the layers that read their spikes.
 
     Raises:
         InputError: If a rate is not in [0, 1], a layer has none or a pattern fits no layer.
     """
     by_site = _resolve(run, rates)
     sites = tuple(_at_rate(site, by_site[site.key.name], run.steps) for site in run.sites)
-    spiking = [site for site in sites if site.operand == "spike"]
-    elements = sum(site.elements for site in spiking)
-    mean = Fraction(sum(site.nonzeros for site in spiking), elements or 1)
     return replace(
         run,
         sites=sites,
-        neurons=tuple(_firing(n, mean, run.samples, run.steps) for n in run.neurons),
+        neurons=tuple(_firing(n, sites, run.samples) for n in run.neurons),
         moments=Moments(columns=(), mean=(), scatter=()),
         correct=None,
         warnings=(),
@@ -78,22 +75,33 @@ def _resolve(run: Run, rates: Fraction | Mapping[str, Fraction]) -> dict[str, Fr
 def _at_rate(site: SiteRecord, rate: Fraction, steps: int) -> SiteRecord:
     reads_spikes = site.origin == "spikes" and site.role not in ("stem", "gate")
     operand: OperandKind = "spike" if reads_spikes else "real"
-    synops = round(rate * site.inside_macs)
-    base, rest = divmod(synops, steps)
-    by_step = tuple(base + (step < rest) for step in range(steps))
+    synops, nonzeros = round(rate * site.inside_macs), round(rate * site.elements)
+    mixes = site.synops_by_step is None
     return replace(
         site,
         operand=operand,
-        nonzeros=round(rate * site.elements),
+        nonzeros=nonzeros,
         synops=synops,
-        synops_by_step=None if site.synops_by_step is None else by_step,
+        synops_by_step=None if mixes else _spread(synops, steps),
+        nonzeros_by_step=None if mixes else _spread(nonzeros, steps),
         levels=None,
+        level_synops=None,
     )
 
 
-def _firing(neuron: NeuronRecord, rate: Fraction, samples: int, steps: int) -> NeuronRecord:
+def _spread(count: int, steps: int) -> tuple[int, ...]:
+    base, rest = divmod(count, steps)
+    return tuple(base + (step < rest) for step in range(steps))
+
+
+def _firing(neuron: NeuronRecord, sites: Sequence[SiteRecord], samples: int) -> NeuronRecord:
+    spiking = [site for site in sites if site.operand == "spike"]
+    key = SiteKey(name=neuron.site, call=neuron.call)
+    read = [site for site in spiking if key in site.upstream] or spiking
+    elements = sum(site.elements for site in read)
+    rate = Fraction(sum(site.nonzeros for site in read), elements or 1)
     each = round(rate * neuron.neurons * samples)
-    return replace(neuron, spikes_by_step=(each,) * steps, detail=None)
+    return replace(neuron, spikes_by_step=(each,) * len(neuron.spikes_by_step), detail=None)
 
 
 @dataclass(frozen=True, kw_only=True)

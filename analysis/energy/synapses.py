@@ -21,9 +21,11 @@ class SpikesPerSynapse:
 
     Attributes:
         value: Synops over synapses, convolutions unrolled, products with padding not counted.
+        synapses: How many there are.
     """
 
     value: float
+    synapses: float
 
     @property
     def band(self) -> Literal["below", "inside", "above"]:
@@ -47,5 +49,7 @@ class SpikesPerSynapse:
 def spikes_per_synapse(run: Run) -> SpikesPerSynapse | None:
     """Synops per synapse and inference of the spiking sites; None without any."""
     spiking = [site for site in run.sites if is_spiking(site)]
-    synapses = sum(site.inside_macs for site in spiking) / run.steps
-    return SpikesPerSynapse(sum(s.synops for s in spiking) / synapses) if synapses else None
+    synapses = sum(site.inside_macs for site in spiking) / (run.steps * run.samples)
+    if not synapses:
+        return None
+    return SpikesPerSynapse(sum(s.synops for s in spiking) / run.samples / synapses, synapses)

@@ -1,4 +1,4 @@
-"""Energy taken apart: by part of the network, by field of a convention, by sample."""
+"""Energy taken apart: by part of the network, by field of a convention."""
 
 from __future__ import annotations
 
@@ -11,13 +11,10 @@ from analysis.energy.conventions import Convention
 from analysis.energy.difference import difference
 from analysis.energy.energy import Energy
 from analysis.errors import InputError
-from analysis.records import Run, SiteKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import numpy as np
-    import numpy.typing as npt
     import pandas as pd
 
     from analysis.reporting.report import Report
@@ -82,44 +79,3 @@ def difference_frame(report: Report, one: Convention, other: Convention) -> pd.D
     ]
     columns = ["field", "before", "after", "acs", "macs", "energy_pj"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def sample_energy_frame(energy: Energy) -> pd.DataFrame:
-    """Picojoules of every sample: those of its own synops, and what is the same for all.
-
-    Raises:
-        InputError: If the run kept no counts per sample, or the convention needs others than
-            synops.
-    """
-    import numpy as np
-    import pandas as pd
-
-    run = energy.run
-    synops = _synops_by_sample(run)
-    ac_pj, mac_pj = energy.prices
-    pj = np.zeros(run.samples)
-    for site in run.sites:
-        booked = energy.charges[site.key]
-        if any(booked.per_nonzero):
-            raise InputError(
-                f"convention {energy.convention.name!r} charges {site.key.name} by the non-zeros "
-                "of each sample, and a run keeps synops only; use spike events, not rate-x-dense"
-            )
-        acs, macs = booked.per_synop
-        rest = Charge(acs=booked.acs - acs * site.synops, macs=booked.macs - macs * site.synops)
-        pj += float(acs) * ac_pj * synops[site.key] + float(macs) * mac_pj * synops[site.key]
-        pj += float(energy.exact_pj(rest))
-    pj += sum(float(energy.exact_pj(charge)) for charge in energy.work.values())
-    return pd.DataFrame({"sample": range(run.samples), "energy_pj": pj})
-
-
-def _synops_by_sample(run: Run) -> dict[SiteKey, npt.NDArray[np.int64]]:
-    import numpy as np
-
-    if not run.per_sample:
-        raise InputError("this run kept no counts per sample; analyse with per_sample=True")
-    return {
-        entry.key: np.array(entry.counts, dtype=np.int64).sum(1)
-        for entry in run.per_sample
-        if entry.kind == "site"
-    }

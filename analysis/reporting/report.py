@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.energy.conventions import PRESETS, Convention, convention
-from analysis.energy.energy import Energy, Estimate, interval
+from analysis.energy.energy import Energy, Estimate, interval, proportion
+from analysis.energy.layers import is_spiking
+from analysis.energy.synapses import spikes_per_synapse
 from analysis.energy.technology import Technology, technology
 from analysis.errors import InputError
 from analysis.records import Run, SiteRecord, moment_column
-from analysis.reporting import breakdown
+from analysis.reporting import breakdown, by_sample, by_step
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,7 +168,7 @@ class Report:
             "spikes_per_synapse": self._spikes_per_synapse(),
         }
         if run.correct is not None:
-            found["accuracy"] = _share(run.correct, run.samples)
+            found["accuracy"] = proportion(run.correct, run.samples)
         return found
 
     def _firing_rate(self) -> Estimate:
@@ -176,13 +178,12 @@ class Report:
 
     def _spikes_per_synapse(self) -> Estimate:
         """Spikes that each synapse of the spiking sites carries per inference."""
-        spiking = [s for s in self.run.sites if s.operand == "spike" and s.origin != "image"]
-        synapses = sum(s.inside_macs for s in spiking) / (self.run.samples * self.run.steps)
-        if not synapses:
+        found = spikes_per_synapse(self.run)
+        if found is None:
             return Estimate(float("nan"))
-        columns = [moment_column("synops", s.key.name, s.key.index, s.key.call) for s in spiking]
-        value = sum(s.synops for s in spiking) / self.run.samples / synapses
-        return interval(self.run, value, dict.fromkeys(columns, 1 / synapses))
+        keys = [site.key for site in self.run.sites if is_spiking(site)]
+        columns = [moment_column("synops", key.name, key.index, key.call) for key in keys]
+        return interval(self.run, found.value, dict.fromkeys(columns, 1 / found.synapses))
 
     def by_role(self) -> pd.DataFrame:
         """What each part of the network costs under every convention, per sample; long form.
@@ -205,13 +206,38 @@ class Report:
         return breakdown.difference_frame(self, _rule(one), _rule(other))
 
     def sample_energy(self) -> pd.DataFrame:
-        """Energy of every sample: sample, energy_pj; in the order they ran.
+        """Energy of every sample, in the order of the samples.
+
+        Columns: sample, energy_pj; with labels also label, predicted, correct.
 
         Raises:
             InputError: If the run kept no counts per sample, or the convention charges a site
-                by the non-zeros of its input, which are not kept per sample.
+                by the levels of its input, which are not kept per sample.
         """
-        return breakdown.sample_energy_frame(self.energy)
+        return by_sample.sample_energy_frame(self.energy)
+
+    def sample_groups(self, by: Literal["label", "predicted", "correct"]) -> pd.DataFrame:
+        """Energy of the samples of each class, or of those answered right and wrong.
+
+        Columns: the group, samples, energy_pj (mean) with the 95 % interval over its samples, the
+        smallest and the largest.
+
+        Raises:
+            InputError: As `sample_energy`, or if the run had no labels.
+        """
+        return by_sample.groups_frame(self.sample_energy(), by)
+
+    @cached_property
+    def curve(self) -> pd.DataFrame:
+        """Accuracy beside energy if the network is read out after each step: one row per step.
+
+        Columns: step (1 to T), accuracy with its 95 % interval (NaN without labels), acs, macs,
+        energy_pj, per sample. It is one network of T steps, stopped early; see `early.up_to`.
+
+        Raises:
+            InputError: If the convention charges a site by the levels of its input.
+        """
+        return by_step.curve_frame(self.energy)
 
     def side_by_side(self) -> Iterator[tuple[Convention, Energy | InputError]]:
         """The run under this report's convention and every preset; why not, where it can't be."""
@@ -234,12 +260,3 @@ class Report:
 
 def _rule(rule: str | Convention) -> Convention:
     return convention(rule) if isinstance(rule, str) else rule
-
-
-def _share(part: int, whole: int) -> Estimate:
-    """A proportion with its 95 % Wilson interval."""
-    z2 = 1.959963984540054**2
-    share = part / whole
-    centre = (share + z2 / (2 * whole)) / (1 + z2 / whole)
-    spread = (z2 * (share * (1 - share) / whole + z2 / (4 * whole**2))) ** 0.5 / (1 + z2 / whole)
-    return Estimate(share, centre - spread, centre + spread)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import analysis
-from analysis.energy.charges import charge, mean_level, work_charges, work_left_out
+from analysis.energy.charges import charge, work_charges, work_left_out
 from analysis.energy.conventions import PRESETS, convention, meaning, rules
 from analysis.energy.difference import difference
 from analysis.energy.energy import Energy
@@ -45,8 +45,19 @@ GATE = replace(STEM, role="gate", origin="current")
 
 
 def booked(site, name, **changes):
-    found = charge(site, convention(name, **changes), steps=4)
+    found = charge(site, convention(name, **changes), run_of(site))
     return found.acs, found.macs, found.left_out_macs
+
+
+def run_of(*sites, steps=4, neurons=(), elementwise=()):
+    return Run(
+        samples=2,
+        steps=steps,
+        sites=sites,
+        neurons=neurons,
+        elementwise=elementwise,
+        moments=Moments(columns=(), mean=(), scatter=()),
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,21 +96,46 @@ def test_a_silent_site_can_be_booked_as_if_it_were_real():
 
 
 def test_a_graded_input_can_cost_as_many_accumulates_as_it_has_units():
-    # 20 inputs of one unit and 10 of two: 4/3 units each, 250 events
-    levels = {"0.0": 70, "0.25": 20, "0.5": 10}
-    site = replace(SITE, operand="graded", levels=levels)
-    assert mean_level(site, "any") == Fraction(4, 3)
-    assert booked(site, "operand", graded="repeat-ac") == (Fraction(1000, 3), 0, 0)
+    # 200 synops of one unit and 50 of two, wherever those inputs lie
+    site = replace(SITE, operand="graded", level_synops={"0.25": 200, "0.5": 50})
+    assert booked(site, "operand", graded="repeat-ac") == (300, 0, 0)
 
 
 def test_the_unit_of_graded_values_need_not_be_one_of_them():
-    site = replace(SITE, operand="graded", levels={"0.4": 1, "-0.6": 1})
-    assert mean_level(site, "any") == Fraction(5, 2)
+    site = replace(SITE, operand="graded", synops=2, level_synops={"0.4": 1, "-0.6": 1})
+    assert booked(site, "operand", graded="repeat-ac") == (5, 0, 0)
 
 
 def test_repeated_accumulates_are_refused_without_levels():
     with pytest.raises(analysis.InputError, match="the run kept none; analyse with levels=True"):
         booked(replace(SITE, operand="graded"), "operand", graded="repeat-ac")
+
+
+def test_a_rate_can_be_that_of_the_neurons_in_front():
+    # 10 spikes of 5 neurons, 4 steps, 2 samples: a rate of 0.25, not the 0.3 of the input
+    site = replace(SITE, upstream=(SiteKey(name="neuron"),))
+    run = run_of(site, neurons=(NEURONS,))
+    found = charge(site, convention("eq17-upstream"), run)
+    assert (found.acs, found.macs, found.own_rate) == (250, 0, False)
+    assert charge(site, convention("eq17"), run).acs == 300
+    real = replace(REAL, upstream=site.upstream)  # a membrane: not zero anywhere
+    assert charge(real, convention("eq17-upstream"), run).acs == 250
+
+
+def test_of_two_layers_in_front_the_rate_is_that_of_all_their_neurons():
+    # another one with 15 neurons that never fire: 10 / (20 * 8)
+    silent = replace(NEURONS, call=1, neurons=15, spikes_by_step=(0, 0, 0, 0))
+    site = replace(SITE, upstream=(SiteKey(name="neuron"), SiteKey(name="neuron", call=1)))
+    run = run_of(site, neurons=(NEURONS, silent))
+    assert charge(site, convention("eq17-upstream"), run).acs == Fraction(1000, 16)
+
+
+def test_without_neurons_in_front_the_rate_is_that_of_the_input_and_says_so():
+    run = run_of(SITE, neurons=(NEURONS,))
+    found = charge(SITE, convention("eq17-upstream"), run)
+    assert (found.acs, found.own_rate) == (300, True)
+    assert Energy(run, convention("eq17-upstream"), technology("45nm-fp32")).own_rates == ("layer",)
+    assert Energy(run, convention("eq17"), technology("45nm-fp32")).own_rates == ()
 
 
 def _work(site, kind, elements):
@@ -108,15 +144,11 @@ def _work(site, kind, elements):
 
 INNER = replace(GATE, key=SiteKey(name="encoder.gate.conv"))
 NEURONS = NeuronRecord(site="neuron", call=0, neurons=5, spikes_by_step=(1, 2, 3, 4))
-RUN = Run(
-    samples=2,
-    steps=4,
-    sites=(
-        SITE,
-        replace(STEM, key=SiteKey(name="stem")),
-        INNER,
-        replace(REAL, key=SiteKey(name="real")),
-    ),
+RUN = run_of(
+    SITE,
+    replace(STEM, key=SiteKey(name="stem")),
+    INNER,
+    replace(REAL, key=SiteKey(name="real")),
     neurons=(NEURONS,),
     elementwise=(
         _work("encoder", "product", 7),
@@ -125,7 +157,6 @@ RUN = Run(
         _work("layer", "addition", 4),
         _work("norm", "normalisation", 3),
     ),
-    moments=Moments(columns=(), mean=(), scatter=()),
 )
 
 
@@ -168,8 +199,8 @@ SETTINGS = st.fixed_dictionaries({name: st.sampled_from(v) for name, v in rules(
 
 @given(st.sampled_from(list(PRESETS)), st.sampled_from(list(PRESETS)), SETTINGS)
 def test_the_shares_of_a_difference_add_up_to_the_last_fraction(one, other, changes):
-    levels = {"0.0": 70, "1.0": 21, "2.0": 9}
-    graded = replace(SITE, operand="graded", levels=levels, key=SiteKey(name="graded"))
+    levels = {"1.0": 175, "2.0": 75}
+    graded = replace(SITE, operand="graded", level_synops=levels, key=SiteKey(name="graded"))
     silent = replace(SITE, operand="silent", nonzeros=0, key=SiteKey(name="silent"))
     run = replace(RUN, sites=(*RUN.sites, graded, silent))
     a, b, prices = convention(one), convention(other, **changes), technology("45nm-fp32")
@@ -226,7 +257,7 @@ def test_looser_settings_never_cost_less(operand, role, synops, steps):
     rules = PRESETS["operand"]
 
     def macs(**changes):
-        return charge(site, replace(rules, **changes), steps).macs
+        return charge(site, replace(rules, **changes), run_of(site, steps=steps)).macs
 
     assert macs(real="nonzero-mac") <= macs(real="dense-mac")
     for role_name in ("stem", "gate"):

@@ -11,6 +11,8 @@ import torch
 
 import analysis
 import gac
+from analysis.energy.conventions import PRESETS, convention
+from analysis.energy.early import up_to
 from analysis.reporting import writers
 from analysis.reporting.summary import print_report
 
@@ -42,6 +44,7 @@ def test_the_json_follows_the_committed_schema(report, tmp_path):
         "operand-sparse",
         "operand-once",
         "eq17",
+        "eq17-upstream",
         "eq17+dE",
         "sew-table",
         "all-ac",
@@ -102,7 +105,7 @@ def test_a_difference_adds_up_to_the_totals(report):
     assert list(frame.columns) == ["field", "before", "after", "acs", "macs", "energy_pj"]
 
 
-@pytest.mark.parametrize("name", ["operand", "operand-sparse", "operand-once"])
+@pytest.mark.parametrize("name", PRESETS)
 def test_the_samples_energy_adds_up_to_the_total(report, name):
     energy = report.under(name).sample_energy().energy_pj
     assert energy.mean() == pytest.approx(report.under(name).totals.energy_pj, rel=1e-12)
@@ -120,9 +123,78 @@ def test_the_energy_of_a_sample_is_that_of_running_it_alone():
     assert together.sample_energy().energy_pj.tolist() == pytest.approx(expected)
 
 
-def test_the_energy_of_a_sample_is_refused_where_it_does_not_follow_from_synops(report):
-    with pytest.raises(analysis.InputError, match="by the non-zeros of each sample"):
-        report.under("eq17").sample_energy()
+def test_what_needs_levels_is_refused_by_sample_and_by_step():
+    batch = torch.tensor([[0.0, 0.5, 1.5]])
+    rule = convention("operand", graded="repeat-ac")
+    layer = torch.nn.Sequential(torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 3))
+    layer[0].weight.data = torch.eye(3)
+    report = analysis.analyze(
+        layer, [batch], steps=1, per_sample=True, levels=True, convention=rule
+    )
+    assert report.totals.acs == 12  # units of 1 and 3, each meets 3 weights
+    with pytest.raises(analysis.InputError, match="does not keep per sample"):
+        report.sample_energy()
+    with pytest.raises(analysis.InputError, match="does not keep by step"):
+        _ = report.curve
+
+
+def test_samples_are_grouped_by_class_and_by_answer(report):
+    samples = report.sample_energy()
+    assert list(samples.columns) == ["sample", "energy_pj", "label", "predicted", "correct"]
+    for by in ("label", "predicted", "correct"):
+        groups = report.sample_groups(by)
+        assert groups.samples.sum() == report.run.samples
+        mean = (groups.samples * groups.energy_pj).sum() / report.run.samples
+        assert mean == pytest.approx(samples.energy_pj.mean())
+        assert (groups.energy_pj_min <= groups.energy_pj).all()
+    (everything,) = report.sample_groups("label").itertuples()
+    total = report.totals
+    assert everything.energy_pj_low == pytest.approx(total.energy_pj_low, rel=1e-9)
+    assert everything.energy_pj_high == pytest.approx(total.energy_pj_high, rel=1e-9)
+
+
+def test_a_group_of_one_sample_has_no_interval():
+    batch = (torch.eye(2), torch.tensor([0, 1]))
+    report = analysis.analyze(torch.nn.Linear(2, 2), [batch], steps=1, per_sample=True)
+    assert report.sample_groups("label").energy_pj_low.isna().all()
+
+
+def test_samples_without_labels_have_no_groups():
+    report = analysis.analyze(torch.nn.Linear(1, 1), [torch.ones(1, 1)], steps=1, per_sample=True)
+    with pytest.raises(analysis.InputError, match="had no labels"):
+        report.sample_groups("label")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_curve_ends_at_the_total_and_never_falls(report, name):
+    priced = report.under(name)
+    curve, totals = priced.curve, priced.totals
+    assert curve.step.tolist() == [1, 2]
+    for column in ("acs", "macs", "energy_pj", "accuracy", "accuracy_low"):
+        assert curve[column].iloc[-1] == pytest.approx(totals[column], rel=1e-12)
+    assert curve.energy_pj.is_monotonic_increasing
+
+
+def test_the_curve_by_hand():
+    # 2 steps, a static input: dense MACs halve at step 1, once stays; spikes as they fell
+    torch.manual_seed(0)
+    model = gac.build("msresnet8", steps=2)
+    report = analysis.analyze(model, [torch.randn(2, 3, 8, 8)])
+    first = up_to(report.run, 1)
+    for site, whole in zip(first.sites, report.run.sites, strict=True):
+        if whole.synops_by_step is None:  # the temporal attention sees all steps at once
+            assert site == whole
+        else:
+            assert site.synops == whole.synops_by_step[0]
+            assert 2 * site.dense_macs == whole.dense_macs
+    for neuron, whole in zip(first.neurons, report.run.neurons, strict=True):
+        assert neuron.spikes == whole.spikes_by_step[0]
+    once = report.under("operand-once")
+    parts = once.by_role().query("convention == 'operand-once'").set_index("part").energy_pj
+    assert once.curve.energy_pj[0] > parts["stem"] + parts["spatial gate"]
+    assert up_to(report.run, 2) is report.run
+    with pytest.raises(analysis.InputError, match="1 to 2 steps"):
+        up_to(report.run, 3)
 
 
 def test_samples_add_up_to_steps_and_sites(report):
