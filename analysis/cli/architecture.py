@@ -21,8 +21,9 @@ from analysis.energy.published import published_rows
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
 from analysis.pipeline import analyze
-from analysis.reporting.convention_tables import conventions_table, parts_table
 from analysis.reporting.report import Report
+from analysis.reporting.report_tables import conventions_table, parts_table
+from analysis.reporting.terminal import terminal_table
 from analysis.reporting.text import is_wide, joules, titled_table
 from analysis.reporting.writers import write_csv
 
@@ -115,8 +116,8 @@ def _print(report: Report, asked: Question, console: Console) -> None:
     console.print(Text(f"{asked.name}, T = {report.run.steps}: {MARK}", style="bold"))
     if asked.rates is not None:
         console.print(f"rates: {asked.rates} (non-zero inputs of each layer after the stem)\n")
-        console.print(conventions_table(report, wide=wide), "")
-        console.print(parts_table(report, wide=wide))
+        console.print(terminal_table(conventions_table(report), wide=wide), "")
+        console.print(terminal_table(parts_table(report), wide=wide))
     for energy, where in _energies(asked, report.run.steps):
         console.print("", _solved_table(report, energy, where))
     console.print(

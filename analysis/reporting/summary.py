@@ -7,36 +7,53 @@ from math import isnan
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.energy.charges import work_left_out
-from analysis.records import Run, SiteKey, SiteRecord
-from analysis.reporting.convention_tables import conventions_table, parts_table
+from analysis.records import Run
+from analysis.reporting.by import LARGEST_BY, Axis, breakdown_table
 from analysis.reporting.report import Report
-from analysis.reporting.text import WIDE, is_wide, joules, si, titled_table
+from analysis.reporting.report_tables import conventions_table, neurons_table, parts_table
+from analysis.reporting.spike_driven import not_spike_driven
+from analysis.reporting.tables import Table
+from analysis.reporting.terminal import terminal_table
+from analysis.reporting.text import is_wide, joules, si
 
-_BAR = 6  # characters of a full bar
+_NAMES = 12  # layers named in the summary
+_CHANNELS = 20  # rows of the breakdown by channel, unless a number is asked for
 
 
-def print_report(report: Report, console: Console) -> None:
-    """Prints a report, as much of it as the width has room for."""
-    console.print(Group(*_parts(report, wide=is_wide(console))))
+def print_report(
+    report: Report, console: Console, *, axis: Axis = Axis.layer, top: int | None = None
+) -> None:
+    """Prints a report, as much of it as the width has room for.
+
+    Args:
+        report: What to print.
+        console: Where to.
+        axis: What the rows of the breakdown stand for.
+        top: How many of its rows, largest first; all, in their own order, by default.
+
+    Raises:
+        InputError: If the run has no counts along the axis.
+    """
+    table = breakdown_table(report, axis)
+    if top is None and axis is Axis.channel:
+        top = _CHANNELS
+    if top is not None:
+        table = table.top(top, LARGEST_BY[axis])
+    console.print(Group(*_parts(report, table, wide=is_wide(console))))
 
 
-def _parts(report: Report, *, wide: bool) -> Iterator[RenderableType]:
+def _parts(report: Report, table: Table, *, wide: bool) -> Iterator[RenderableType]:
     yield _headline(report)
     yield ""
     yield from _not_spike_driven(report)
     yield _not_in_the_total(report)
-    yield ""
-    yield conventions_table(report, wide=wide)
-    yield ""
-    yield parts_table(report, wide=wide)
-    yield ""
-    yield _sites(report, wide=wide)
-    yield ""
-    yield _neurons(report)
+    for part in (conventions_table(report), parts_table(report), table, neurons_table(report)):
+        yield ""
+        yield terminal_table(part, wide=wide)
     yield from _sampling(report.run)
     for note in report.run.provenance.get("notes", ()):
         yield Text(f"note: {note}")
@@ -47,7 +64,7 @@ def _parts(report: Report, *, wide: bool) -> Iterator[RenderableType]:
 
 def _headline(report: Report) -> RenderableType:
     run, totals, facts = report.run, report.totals, report.run.provenance
-    grid = Table.grid(padding=(0, 2))
+    grid = RichTable.grid(padding=(0, 2))
     grid.add_row("model", str(facts.get("model", "unnamed")))
     grid.add_row("data", f"{facts.get('data', f'{run.samples} samples')}, T = {run.steps}")
     if run.correct is not None:
@@ -71,25 +88,12 @@ def _with_interval(totals: Any, name: str, show: Any) -> str:
 
 def _not_spike_driven(report: Report) -> Iterator[Text]:
     """Which weight layers read something else than spikes, and what they take of the energy."""
-    others = [s for s in report.run.sites if not is_spike_driven(s)]
-    names = dict.fromkeys(s.key.name for s in others)
-    layers = len({s.key.name for s in report.run.sites})
-    total = sum(report.energy.site_pj(s.key) for s in report.run.sites)
-    part = sum(report.energy.site_pj(s.key) for s in others)
-    share = f"{100 * part / total:.1f} %" if total else "none"
-    yield Text(
-        f"Not spike-driven: {len(names)} of {layers} weight layers, {share} of the energy",
-        style="bold",
-    )
-    if names:
-        yield Text(f"  {', '.join(names)}")
-
-
-def is_spike_driven(site: SiteRecord) -> bool:
-    """Whether a site reads spikes; one that was silent does if it reads a neuron layer."""
-    if site.operand == "silent":
-        return site.origin not in ("image", "current")
-    return site.operand in ("spike", "ternary") and site.origin != "image"
+    found = not_spike_driven(report)
+    yield Text(f"Not spike-driven: {found.sentence()}", style="bold")
+    if found.names:
+        names = found.names[:_NAMES]
+        more = len(found.names) - len(names)
+        yield Text(f"  {', '.join(names)}{f' and {more} more' if more else ''}")
 
 
 def _not_in_the_total(report: Report) -> Text:
@@ -103,58 +107,6 @@ def _not_in_the_total(report: Report) -> Text:
         f" (elements per sample): {', '.join([*parts, 'memory, wires, control'])}", "default"
     )
     return text
-
-
-def _sites(report: Report, *, wide: bool) -> Table:
-    title = "Weight layers, per sample"
-    if not wide:
-        title += f" (role, steps run and dense MACs: from {WIDE} columns on, or in sites.csv)"
-    table = titled_table(title, "site")
-    for heading in ("role", "reads") if wide else ("reads",):
-        table.add_column(heading, no_wrap=True)
-    numbers = ("in_rate", "ran", "synops", "dense MACs", "energy")
-    for heading in numbers if wide else ("in_rate", "synops", "energy"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("share", no_wrap=True)
-    spent = {s.key: report.energy.site_pj(s.key) for s in report.run.sites}
-    total = sum(spent.values()) or 1.0
-    for site in report.run.sites:
-        cells = _site_cells(site, report, spent[site.key], spent[site.key] / total)
-        table.add_row(*(text for text, always in cells if wide or always))
-    return table
-
-
-def _site_cells(
-    site: SiteRecord, report: Report, pj: float, share: float
-) -> list[tuple[str, bool]]:
-    """The cells of a row, each with whether a narrow terminal shows it too."""
-    samples = report.run.samples
-    return [
-        (str(site.key), True),
-        (site.role, False),
-        (f"{site.operand} · {site.origin.removesuffix('-spikes')}", True),
-        (f"{site.in_rate:.3f}", True),
-        (f"{site.executed_steps} of {report.run.steps}", False),
-        (si(site.synops / samples), True),
-        (si(site.dense_macs / samples), False),
-        (joules(pj), True),
-        (f"{'█' * round(_BAR * share):{_BAR}} {100 * share:4.1f} %", True),
-    ]
-
-
-def _neurons(report: Report) -> Table:
-    table = titled_table("Firing rates: spikes per neuron and step", "neuron layer")
-    table.add_column("neurons", justify="right")
-    table.add_column("rate", justify="right")
-    for step in range(report.run.steps):
-        table.add_column(f"t={step}", justify="right")
-    for neuron in report.run.neurons:
-        cells = neuron.neurons * report.run.samples
-        rates = [f"{spikes / cells:.3f}" for spikes in neuron.spikes_by_step]
-        mean = f"{neuron.spikes / (cells * report.run.steps):.4f}"
-        key = SiteKey(name=neuron.site, call=neuron.call)
-        table.add_row(str(key), f"{neuron.neurons}", mean, *rates)
-    return table
 
 
 def _sampling(run: Run) -> Iterator[Text]:

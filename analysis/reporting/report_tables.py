@@ -1,0 +1,227 @@
+"""The tables of one report: totals, conventions, parts, layers, neurons, what is left out."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+from analysis.energy.charges import GATE_PRODUCT, Charge, work_left_out
+from analysis.energy.conventions import Convention
+from analysis.energy.energy import Energy
+from analysis.errors import InputError
+from analysis.records import SiteKey, SiteRecord
+from analysis.reporting.breakdown import PARTS, by_part
+from analysis.reporting.report import Report
+from analysis.reporting.tables import As, AtLeast, Cell, Column, Kind, Table
+
+LAYER = Column(name="layer", heading="layer", meaning="module path, operation and call")
+ENERGY = Column(name="energy_pj", heading="energy", kind="joules", meaning="per sample")
+SHARE = Column(name="share", heading="share", kind="share", meaning="of the energy of all layers")
+ACS = Column(name="acs", heading="ACs", kind="count", meaning="accumulates per sample")
+MACS = Column(name="macs", heading="MACs", kind="count", meaning="multiply-accumulates per sample")
+SYNOPS = Column(
+    name="synops",
+    heading="synops",
+    kind="count",
+    meaning="pairs of a non-zero input and a weight that meet inside the output, per sample",
+)
+_TOTALS: tuple[tuple[str, str, Kind], ...] = (
+    ("accuracy", "accuracy", "percent"),
+    ("firing_rate", "firing rate, spikes per neuron and step", "rate"),
+    ("spikes_per_synapse", "spikes per synapse and inference, spiking sites", "ratio"),
+    ("acs", "accumulates (ACs) per sample", "count"),
+    ("macs", "multiply-accumulates (MACs) per sample", "count"),
+    ("energy_pj", "energy per sample", "joules"),
+)
+
+
+def totals_table(report: Report) -> Table:
+    """Totals with their intervals, one row per quantity."""
+    rows = []
+    for name, label, kind in _TOTALS:
+        if name in report.totals and not isnan(report.totals[name]):
+            values = (report.totals[key] for key in (name, f"{name}_low", f"{name}_high"))
+            rows.append((label, *(As(float(value), kind) for value in values)))
+    return Table(
+        name="totals",
+        title=f"Totals under {report.convention.name}, {report.technology.name}",
+        columns=(
+            Column(name="quantity", heading="quantity"),
+            *(Column(name=name, heading=name, kind="ratio") for name in ("mean", "low", "high")),
+        ),
+        rows=tuple(rows),
+        sentence="Low and high are the ends of the 95 % interval over samples; they say nothing "
+        "about other training seeds.",
+    )
+
+
+def conventions_table(report: Report) -> Table:
+    """The run under every convention, one row each."""
+    own = report.energy.energy_pj.value
+    columns = (
+        Column(name="convention", heading="convention"),
+        ACS, MACS, ENERGY,
+        Column(name="ratio", heading="ratio", kind="ratio", meaning="to this report's convention"),
+        Column(name="left_out_macs", heading="left out, MACs", kind="count",
+               meaning="dense MACs of layers that the convention does not price"),
+        Column(name="settings", heading="stem; gate; spikes; real values; more", roomy=True),
+    )  # fmt: skip
+    return Table(
+        name="conventions",
+        title="Conventions side by side, per sample",
+        columns=columns,
+        rows=tuple(_convention_row(*entry, own) for entry in report.side_by_side()),
+        sentence="The same counts, booked in different ways: none of the differences is the "
+        "network's.",
+    )
+
+
+def _convention_row(rule: Convention, energy: Energy | InputError, own: float) -> tuple[Cell, ...]:
+    if isinstance(energy, InputError):
+        return (rule.name, None, None, "refused", None, None, str(energy))
+    pj = energy.energy_pj.value
+    return (
+        rule.name,
+        energy.acs.value,
+        energy.macs.value,
+        AtLeast(pj) if energy.unpriced else pj,
+        pj / own if own else None,
+        energy.left_out_macs or None,
+        _in_short(rule),
+    )
+
+
+def _in_short(rule: Convention) -> str:
+    """The fields of a convention, those left out that say nothing unusual."""
+    gate = rule.gate if rule.gate_as == "other-sites" else f"{rule.gate} {rule.gate_as}"
+    extra = (
+        ("graded", rule.graded, "as-real"), ("silent", rule.silent, "as-spike"),
+        ("norm", rule.norm, "folded"), ("elementwise", rule.elementwise, "excluded"),
+    )  # fmt: skip
+    more = [f"{name} {value}" for name, value, usual in extra if value != usual]
+    return "; ".join([rule.stem, gate, rule.spike, rule.real, *more])
+
+
+def parts_table(report: Report) -> Table:
+    """Energy of each part of the network, one column per convention."""
+    entries = [(rule, e) for rule, e in report.side_by_side() if isinstance(e, Energy)]
+    costs = [
+        {name: _part_cell(energy, name, charge) for name, charge in by_part(energy).items()}
+        for _, energy in entries
+    ]
+    columns = [
+        Column(name=rule.name, heading=rule.name, kind="joules", roomy=place >= 4)
+        for place, (rule, _) in enumerate(entries)
+    ]
+    return Table(
+        name="parts",
+        title="Energy by part of the network, per sample",
+        columns=(Column(name="part", heading="part"), *columns),
+        rows=tuple(
+            (part, *(cost.get(part, "left out") for cost in costs))
+            for part in PARTS
+            if any(part in cost for cost in costs)
+        ),
+        sentence="Parts are the roles that the model declares for its layers; a gate is split "
+        "into what mixes steps (temporal) and what does not (spatial).",
+    )
+
+
+def _part_cell(energy: Energy, part: str, charge: Charge) -> Cell:
+    if charge.left_out_macs or (part == GATE_PRODUCT and part not in energy.work):
+        return "left out"
+    pj = float(energy.exact_pj(charge))
+    if not energy.unpriced_of(charge):
+        return pj
+    return AtLeast(pj) if pj else "unpriced"
+
+
+def sites_table(report: Report) -> Table:
+    """One row per weight operation, in the order they ran."""
+    columns = (
+        LAYER,
+        Column(name="role", heading="role", roomy=True),
+        Column(name="reads", heading="reads", meaning="operand kind and where it comes from"),
+        Column(name="in_rate", heading="in_rate", kind="fraction",
+               meaning="non-zero share of the input"),
+        Column(name="ran", heading="ran", roomy=True,
+               meaning="steps that really ran; a static input makes one step stand for all"),
+        SYNOPS,
+        Column(name="dense_macs", heading="dense MACs", kind="count", roomy=True,
+               meaning="if no input were zero, padding included, per sample"),
+        ENERGY, SHARE,
+    )  # fmt: skip
+    spent = {s.key: report.energy.site_pj(s.key) for s in report.run.sites}
+    total = sum(spent.values())
+    return Table(
+        name="sites",
+        title="Weight layers, per sample",
+        columns=columns,
+        rows=tuple(_site_row(s, report, spent[s.key], total) for s in report.run.sites),
+    )
+
+
+def _site_row(site: SiteRecord, report: Report, pj: float, total: float) -> tuple[Cell, ...]:
+    run = report.run
+    unpriced = report.energy.unpriced_of(report.energy.charges[site.key])
+    return (
+        str(site.key),
+        site.role + (" ?" if site.role_source == "guess" else ""),
+        f"{site.operand} · {site.origin.removesuffix('-spikes')}",
+        site.in_rate,
+        f"{site.executed_steps} of {run.steps}",
+        site.synops / run.samples,
+        site.dense_macs / run.samples,
+        (AtLeast(pj) if pj else "unpriced") if unpriced else pj,
+        pj / total if total else 0.0,
+    )
+
+
+def neurons_table(report: Report) -> Table:
+    """One row per neuron layer and call, with its rate at each step."""
+    run = report.run
+    steps = tuple(
+        Column(name=f"t{step}", heading=f"t={step}", kind="rate", roomy=step >= 6)
+        for step in range(run.steps)
+    )
+    rows = []
+    for neuron in run.neurons:
+        cells = neuron.neurons * run.samples
+        rates = [spikes / cells for spikes in neuron.spikes_by_step]
+        key = SiteKey(name=neuron.site, call=neuron.call)
+        rows.append((str(key), neuron.neurons, sum(rates) / run.steps, *rates))
+    return Table(
+        name="neurons",
+        title="Firing rates: spikes per neuron and step",
+        columns=(
+            Column(name="layer", heading="neuron layer"),
+            Column(name="neurons", heading="neurons", kind="integer"),
+            Column(name="firing_rate", heading="rate", kind="rate"),
+            *steps,
+        ),
+        rows=tuple(rows),
+    )
+
+
+def left_out_table(report: Report) -> Table:
+    """What happens in the network and is not in the total, with its size per sample."""
+    run, rows = report.run, []
+    if report.energy.left_out_macs:
+        rows.append(("weight layers left out by the convention", "dense MACs",
+                     report.energy.left_out_macs))  # fmt: skip
+    sizes = work_left_out(run, report.convention)
+    rows += [(name, "elements", size / run.samples) for name, size in sizes.items() if size]
+    never: list[tuple[str, str, Any]] = [
+        (name, "not counted", None) for name in ("memory", "wires", "control")
+    ]
+    return Table(
+        name="left-out",
+        title="Not in the total, per sample",
+        columns=(
+            Column(name="work", heading="work"),
+            Column(name="unit", heading="unit"),
+            Column(name="size", heading="size", kind="count"),
+        ),
+        rows=tuple(rows + never),
+        sentence="Elements are touched once each; what they would cost is another question.",
+    )

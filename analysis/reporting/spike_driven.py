@@ -1,0 +1,48 @@
+"""Which weight layers read spikes, and what the others take of the energy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.records import SiteRecord
+from analysis.reporting.report import Report
+
+
+@dataclass(frozen=True, kw_only=True)
+class NotSpikeDriven:
+    """The weight layers that read something else than spikes.
+
+    Attributes:
+        names: Their module paths.
+        layers: How many weight layers there are in all.
+        energy_share: Their part of the energy of all weight layers; None if that is 0.
+    """
+
+    names: tuple[str, ...]
+    layers: int
+    energy_share: float | None
+
+    def sentence(self) -> str:
+        """In one line."""
+        share = "none" if self.energy_share is None else f"{100 * self.energy_share:.1f} %"
+        return f"{len(self.names)} of {self.layers} weight layers, {share} of the energy"
+
+
+def is_spike_driven(site: SiteRecord) -> bool:
+    """Whether a site reads spikes; one that was silent does if it reads a neuron layer."""
+    if site.operand == "silent":
+        return site.origin not in ("image", "current")
+    return site.operand in ("spike", "ternary") and site.origin != "image"
+
+
+def not_spike_driven(report: Report) -> NotSpikeDriven:
+    """The weight layers of a report that are not spike-driven."""
+    sites = report.run.sites
+    others = [site for site in sites if not is_spike_driven(site)]
+    total = sum(report.energy.site_pj(site.key) for site in sites)
+    part = sum(report.energy.site_pj(site.key) for site in others)
+    return NotSpikeDriven(
+        names=tuple(dict.fromkeys(site.key.name for site in others)),
+        layers=len({site.key.name for site in sites}),
+        energy_share=part / total if total else None,
+    )

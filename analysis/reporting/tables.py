@@ -1,0 +1,153 @@
+"""Tables as data: raw values and what kind of number each column holds.
+
+Every output (terminal, HTML, Markdown, LaTeX) draws the same tables, so that none of them can
+show another number than the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isnan
+from typing import Literal
+
+from analysis.reporting.text import joules, si
+
+Kind = Literal[
+    "text", "integer", "count", "rate", "fraction", "ratio", "percent", "share", "joules"
+]
+Value = str | int | float | None
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """A lower bound: some of what belongs to it has no price."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class As:
+    """A number of another kind than its column holds."""
+
+    value: float
+    kind: Kind
+
+
+Cell = Value | AtLeast | As
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column:
+    """What the cells of a column are.
+
+    Attributes:
+        name: For machines: the heading in CSV files.
+        heading: For people.
+        kind: ``text``; ``integer``, exact; ``count``, with a prefix; ``rate``, ``fraction`` and
+            ``ratio``, plain with 4, 3 and 2 decimals;
+            ``percent`` and ``share`` (which gets a bar), given in [0, 1]; ``joules``, given in
+            picojoules.
+        meaning: A sentence for those who ask.
+        roomy: Whether it is left out where there is little room.
+    """
+
+    name: str
+    heading: str
+    kind: Kind = "text"
+    meaning: str = ""
+    roomy: bool = False
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its cells are numbers (or say in a word why there is none)."""
+        return self.kind != "text"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows of raw values.
+
+    Attributes:
+        name: For anchors and file names.
+        title: One line above it.
+        columns: The first one names the row.
+        rows: One cell per column; a text in a numeric column says why there is no number.
+        sentence: How to read it.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    sentence: str = ""
+
+    def top(self, count: int, by: str) -> Table:
+        """The rows with the largest values of a column, largest first.
+
+        Example:
+            >>> name, rate = (
+            ...     Column(name="a", heading="a"),
+            ...     Column(name="r", heading="r", kind="rate"),
+            ... )
+            >>> table = Table(
+            ...     name="t", title="T", columns=(name, rate), rows=(("x", 0.1), ("y", 0.2))
+            ... )
+            >>> table.top(1, "r").rows
+            (('y', 0.2),)
+        """
+        place = [column.name for column in self.columns].index(by)
+        rows = sorted(self.rows, key=lambda row: number(row[place]), reverse=True)
+        title = f"{self.title}: the {count} largest of {len(rows)} by {self.columns[place].heading}"
+        return Table(
+            name=self.name,
+            title=title if count < len(rows) else self.title,
+            columns=self.columns,
+            rows=tuple(rows[:count]),
+            sentence=self.sentence,
+        )
+
+
+def number(cell: Cell) -> float:
+    """The number of a cell; minus infinity where there is none, so that it sorts last."""
+    value = cell.value if isinstance(cell, AtLeast | As) else cell
+    if isinstance(value, int | float) and not isnan(value):
+        return float(value)
+    return float("-inf")
+
+
+def shown(cell: Cell, kind: Kind) -> str:
+    """A cell as people read it.
+
+    Example:
+        >>> shown(4.6e6, "joules"), shown(0.125, "percent"), shown(AtLeast(2e3), "count")
+        ('4.6 µJ', '12.5 %', '≥ 2 k')
+    """
+    if isinstance(cell, AtLeast):
+        return f"≥ {shown(cell.value, kind)}"
+    if isinstance(cell, As):
+        return shown(cell.value, cell.kind)
+    if cell is None or (isinstance(cell, float) and isnan(cell)):
+        return ""
+    if isinstance(cell, str):
+        return cell
+    return _number_shown(cell, kind)
+
+
+def _number_shown(value: float, kind: Kind) -> str:
+    match kind:
+        case "integer":
+            return f"{value:,.0f}"
+        case "count":
+            return si(value)
+        case "joules":
+            return joules(value, digits=4)
+        case "rate":
+            return f"{value:.4f}"
+        case "fraction":
+            return f"{value:.3f}"
+        case "ratio":
+            return f"{value:.2f}"
+        case "percent" | "share":
+            return f"{100 * value:.1f} %"
+        case _:
+            return f"{value:g}"
