@@ -186,7 +186,7 @@ PRESETS: dict[str, Convention] = {
 
 
 def convention(name: str, **changes: str) -> Convention:
-    """A preset, some of its fields changed; its name then says which.
+    """A preset, some of its fields changed; its name then says which and finds it again.
 
     Raises:
         InputError: If the name, a field or a value is unknown.
@@ -194,7 +194,11 @@ def convention(name: str, **changes: str) -> Convention:
     Example:
         >>> convention("operand", stem="once").name
         'operand, stem once'
+        >>> convention("operand, stem once") == convention("operand", stem="once")
+        True
     """
+    name, *told = name.split(", ")
+    changes = {key: value for key, _, value in (each.partition(" ") for each in told)} | changes
     if name not in PRESETS:
         raise InputError(f"unknown convention {name!r}; known: {', '.join(PRESETS)}")
     unknown = sorted(set(changes) - set(rules()))

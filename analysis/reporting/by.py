@@ -17,7 +17,7 @@ from analysis.reporting.report_tables import (
     SYNOPS,
     sites_table,
 )
-from analysis.reporting.tables import Column, Table
+from analysis.reporting.tables import Column, Row, Table
 
 _RATE = Column(
     name="firing_rate", heading="firing rate", kind="rate", meaning="spikes per neuron and step"
@@ -112,7 +112,7 @@ def _sums(
 def _by_step(report: Report) -> Table:
     run = report.run
     neurons = sum(neuron.neurons for neuron in run.neurons)
-    rows = []
+    rows: list[Row] = []
     for step in range(run.steps):
         spikes = sum(neuron.spikes_by_step[step] for neuron in run.neurons)
         synops = sum(site.synops_by_step[step] for site in run.sites if site.synops_by_step)
@@ -133,7 +133,8 @@ def _by_step(report: Report) -> Table:
 
 
 def _by_channel(report: Report) -> Table:
-    run, rows = report.run, []
+    run = report.run
+    rows: list[Row] = []
     for neuron in run.neurons:
         if neuron.detail is None:
             raise InputError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import isnan
-from typing import Any
 
 from analysis.energy.charges import GATE_PRODUCT, Charge, work_left_out
 from analysis.energy.conventions import Convention
@@ -12,7 +11,7 @@ from analysis.errors import InputError
 from analysis.records import SiteKey, SiteRecord
 from analysis.reporting.breakdown import PARTS, by_part
 from analysis.reporting.report import Report
-from analysis.reporting.tables import As, AtLeast, Cell, Column, Kind, Table
+from analysis.reporting.tables import As, AtLeast, Cell, Column, Kind, Row, Table
 
 LAYER = Column(name="layer", heading="layer", meaning="module path, operation and call")
 ENERGY = Column(name="energy_pj", heading="energy", kind="joules", meaning="per sample")
@@ -37,7 +36,7 @@ _TOTALS: tuple[tuple[str, str, Kind], ...] = (
 
 def totals_table(report: Report) -> Table:
     """Totals with their intervals, one row per quantity."""
-    rows = []
+    rows: list[Row] = []
     for name, label, kind in _TOTALS:
         if name in report.totals and not isnan(report.totals[name]):
             values = (report.totals[key] for key in (name, f"{name}_low", f"{name}_high"))
@@ -76,7 +75,7 @@ def conventions_table(report: Report) -> Table:
     )
 
 
-def _convention_row(rule: Convention, energy: Energy | InputError, own: float) -> tuple[Cell, ...]:
+def _convention_row(rule: Convention, energy: Energy | InputError, own: float) -> Row:
     if isinstance(energy, InputError):
         return (rule.name, None, None, "refused", None, None, str(energy))
     pj = energy.energy_pj.value
@@ -161,7 +160,7 @@ def sites_table(report: Report) -> Table:
     )
 
 
-def _site_row(site: SiteRecord, report: Report, pj: float, total: float) -> tuple[Cell, ...]:
+def _site_row(site: SiteRecord, report: Report, pj: float, total: float) -> Row:
     run = report.run
     unpriced = report.energy.unpriced_of(report.energy.charges[site.key])
     return (
@@ -184,7 +183,7 @@ def neurons_table(report: Report) -> Table:
         Column(name=f"t{step}", heading=f"t={step}", kind="rate", roomy=step >= 6)
         for step in range(run.steps)
     )
-    rows = []
+    rows: list[Row] = []
     for neuron in run.neurons:
         cells = neuron.neurons * run.samples
         rates = [spikes / cells for spikes in neuron.spikes_by_step]
@@ -205,15 +204,14 @@ def neurons_table(report: Report) -> Table:
 
 def left_out_table(report: Report) -> Table:
     """What happens in the network and is not in the total, with its size per sample."""
-    run, rows = report.run, []
+    run = report.run
+    rows: list[Row] = []
     if report.energy.left_out_macs:
         rows.append(("weight layers left out by the convention", "dense MACs",
                      report.energy.left_out_macs))  # fmt: skip
     sizes = work_left_out(run, report.convention)
     rows += [(name, "elements", size / run.samples) for name, size in sizes.items() if size]
-    never: list[tuple[str, str, Any]] = [
-        (name, "not counted", None) for name in ("memory", "wires", "control")
-    ]
+    rows += [(name, "not counted", None) for name in ("memory", "wires", "control")]
     return Table(
         name="left-out",
         title="Not in the total, per sample",
@@ -222,6 +220,6 @@ def left_out_table(report: Report) -> Table:
             Column(name="unit", heading="unit"),
             Column(name="size", heading="size", kind="count"),
         ),
-        rows=tuple(rows + never),
+        rows=tuple(rows),
         sentence="Elements are touched once each; what they would cost is another question.",
     )

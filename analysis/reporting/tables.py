@@ -34,6 +34,7 @@ class As:
 
 
 Cell = Value | AtLeast | As
+Row = tuple[Cell, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +79,7 @@ class Table:
     name: str
     title: str
     columns: tuple[Column, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[Row, ...]
     sentence: str = ""
 
     def top(self, count: int, by: str) -> Table:

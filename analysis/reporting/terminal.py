@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+
+from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -17,9 +20,9 @@ def terminal_table(table: Table, *, wide: bool) -> RichTable:
     first, *others = [table.columns[place] for place in kept]
     drawn = titled_table(table.title + _missing(table, wide=wide), first.heading)
     for column in others:
-        justify = "right" if column.numeric and column.kind != "share" else "left"
+        right = column.numeric and column.kind != "share"
         fixed = column.numeric or not column.roomy
-        drawn.add_column(column.heading, justify=justify, no_wrap=fixed)
+        drawn.add_column(column.heading, justify="right" if right else "left", no_wrap=fixed)
     for row in table.rows:
         drawn.add_row(*(_cell(row[place], table.columns[place]) for place in kept))
     return drawn
@@ -38,3 +41,10 @@ def _cell(cell: Cell, column: Column) -> Text:
     if column.kind == "share" and not isinstance(cell, str):
         words = f"{'█' * round(_BAR * max(number(cell), 0.0)):{_BAR}} {words:>7}"
     return Text(words)
+
+
+def plain_text(table: Table, width: int = 110) -> str:
+    """A table as text without colours."""
+    buffer = io.StringIO()
+    Console(width=width, file=buffer, color_system=None).print(terminal_table(table, wide=True))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())

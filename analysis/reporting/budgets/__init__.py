@@ -1,0 +1,1 @@
+"""Limits on rates, operations and energy that a test or continuous integration holds."""
