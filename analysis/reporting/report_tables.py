@@ -94,7 +94,8 @@ def _in_short(rule: Convention) -> str:
     """The fields of a convention, those left out that say nothing unusual."""
     gate = rule.gate if rule.gate_as == "other-sites" else f"{rule.gate} {rule.gate_as}"
     extra = (
-        ("graded", rule.graded, "as-real"), ("silent", rule.silent, "as-spike"),
+        ("rate at", rule.rate_at, "input"), ("graded", rule.graded, "as-real"),
+        ("silent", rule.silent, "as-spike"),
         ("norm", rule.norm, "folded"), ("elementwise", rule.elementwise, "excluded"),
     )  # fmt: skip
     more = [f"{name} {value}" for name, value, usual in extra if value != usual]
