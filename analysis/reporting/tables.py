@@ -121,7 +121,7 @@ def shown(cell: Cell, kind: Kind) -> str:
 
     Example:
         >>> shown(4.6e6, "joules"), shown(0.125, "percent"), shown(AtLeast(2e3), "count")
-        ('4.6 µJ', '12.5 %', '≥ 2 k')
+        ('4.600 µJ', '12.50 %', '≥ 2.00 k')
     """
     if isinstance(cell, AtLeast):
         return f"≥ {shown(cell.value, kind)}"
@@ -139,16 +139,18 @@ def _number_shown(value: float, kind: Kind) -> str:
         case "integer":
             return f"{value:,.0f}"
         case "count":
-            return si(value)
+            return si(value, padded=True)
         case "joules":
-            return joules(value, digits=4)
+            return joules(value, digits=4, padded=True)
         case "rate":
             return f"{value:.4f}"
         case "fraction":
             return f"{value:.3f}"
         case "ratio":
             return f"{value:.2f}"
-        case "percent" | "share":
+        case "percent":
+            return f"{100 * value:.2f} %"
+        case "share":
             return f"{100 * value:.1f} %"
         case _:
             return f"{value:g}"

@@ -11,30 +11,39 @@ _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G"
 WIDE = 120  # columns that the full tables need; a narrower terminal gets fewer of them
 
 
-def si(value: float, unit: str = "", digits: int = 3) -> str:
+def si(value: float, unit: str = "", digits: int = 3, *, padded: bool = False) -> str:
     """A number with a prefix, by default with three digits.
+
+    Args:
+        value: Any number.
+        unit: Behind the prefix.
+        digits: That are kept.
+        padded: Whether zeros at the end are kept, too, as in a column of a table.
 
     Example:
         >>> si(0.00000123, "J"), si(8321), si(0), si(12), si(999.9)
         ('1.23 µJ', '8.32 k', '0', '12', '1 k')
+        >>> si(52000, padded=True)
+        '52.0 k'
     """
     if value == 0 or isnan(value):
         return f"{value:g} {unit}".strip()
     value = float(f"{value:.{digits}g}")  # rounded first: 999.9 is 1 k
     exponent = 3 * int(log10(abs(value)) // 3)
     exponent = min(max(exponent, -12), 12)
-    scaled = f"{value / 10**exponent:.{digits}g}"
+    form = "#" if padded and not (exponent == 0 and not unit and value.is_integer()) else ""
+    scaled = f"{value / 10**exponent:{form}.{digits}g}".rstrip(".")
     return f"{scaled} {_PREFIXES[exponent]}{unit}".strip()
 
 
-def joules(picojoules: float, digits: int = 3) -> str:
+def joules(picojoules: float, digits: int = 3, *, padded: bool = False) -> str:
     """An energy given in picojoules.
 
     Example:
         >>> joules(4.6e6)
         '4.6 µJ'
     """
-    return si(picojoules * 1e-12, "J", digits)
+    return si(picojoules * 1e-12, "J", digits, padded=padded)
 
 
 def is_wide(console: Console) -> bool:

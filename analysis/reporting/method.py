@@ -1,0 +1,129 @@
+"""The paragraph "how energy was computed", from what a report really used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from analysis.energy.charges import work_left_out
+from analysis.reporting.bibliography import SOFTWARE, cited_by_convention, cited_by_prices
+from analysis.reporting.report import Report
+from analysis.reporting.text import joules, si
+
+Cite = Callable[[tuple[str, ...]], str]
+
+# What each value of each field of a convention means for a paper; empty where it goes without
+# saying. A test holds this list against the fields.
+PHRASES: dict[tuple[str, str], str] = {
+    ("stem", "every-step"): "The stem, which reads the image, is charged at every step.",
+    ("stem", "once"): "The stem reads the same image at every step and is charged once.",
+    ("stem", "free"): "The stem is left out.",
+    ("gate", "every-step"): "The layers of the gate are charged at every step.",
+    ("gate", "once"): "The layers of the gate whose input is the same at every step are charged "
+    "once.",
+    ("gate", "free"): "The layers of the gate are left out.",
+    ("gate_as", "other-sites"): "",
+    ("gate_as", "dense-mac"): "They cost their dense multiply-accumulates.",
+    ("spike", "events"): "A layer that reads spikes costs one accumulate for every pair of a "
+    "non-zero input and a weight that meet inside its output, so products with zero padding cost "
+    "nothing.",
+    ("spike", "rate-x-dense"): "A layer that reads spikes costs the rate of its input times its "
+    "dense multiply-accumulates over all steps, as accumulates.",
+    ("real", "dense-mac"): "A layer that reads real values costs its dense multiply-accumulates, "
+    "products with zero padding included.",
+    ("real", "nonzero-mac"): "A layer that reads real values costs one multiply-accumulate for "
+    "every pair of a non-zero input and a weight.",
+    ("real", "rate-ac"): "A layer behind the stem that reads real values is booked as if they "
+    "were spikes, as accumulates at the non-zero share of its input.",
+    ("rate_at", "input"): "",
+    ("rate_at", "upstream-neuron"): "Rates are those of the nearest neuron layer in front of it.",
+    ("graded", "as-real"): "",
+    ("graded", "repeat-ac"): "Small integer multiples k of one value cost k accumulates.",
+    ("silent", "as-spike"): "",
+    ("silent", "as-real"): "A layer whose input was always zero costs as if it read real values.",
+    ("norm", "folded"): "Normalisation is folded into the weights.",
+    ("norm", "counted"): "Normalisation costs one multiply-accumulate per element.",
+    ("elementwise", "excluded"): "",
+    ("elementwise", "gate-product"): "Multiplying by the gate costs one multiply-accumulate per "
+    "multiplication.",
+    ("elementwise", "included"): "Element-wise work and neuron updates are priced as well.",
+}
+
+
+def paragraph(report: Report, cite: Cite) -> str:
+    """How energy was computed, ready for a paper.
+
+    Args:
+        report: What was computed.
+        cite: How sources are named in the text, given their keys.
+    """
+    return " ".join(sentence for sentence in _sentences(report, cite) if sentence)
+
+
+def plain_cite(keys: tuple[str, ...]) -> str:
+    """Sources by their keys in brackets, as in ``[yao2023attention]``."""
+    return f" [{', '.join(keys)}]" if keys else ""
+
+
+def latex_cite(keys: tuple[str, ...]) -> str:
+    r"""Sources as ``~\cite{...}``."""
+    return rf"~\cite{{{','.join(keys)}}}" if keys else ""
+
+
+def _sentences(report: Report, cite: Cite) -> Iterator[str]:
+    run, facts, rule = report.run, report.run.provenance, report.convention
+    data = facts.get("data", f"{run.samples} samples")
+    precision = f", {facts['precision']}" if "precision" in facts else ""
+    yield (
+        f"Operations were counted exactly while the network ran on {data} (T = {run.steps}"
+        f"{precision}), with gac-energy{cite((SOFTWARE,))}."
+    )
+    yield f"The energy per sample is {_equation(report, cite)}."
+    known = cited_by_convention(rule.name)
+    yield f"Operations are booked under the convention {rule.name}{cite(known)}."
+    roles = {site.role for site in run.sites}
+    for (field, value), phrase in PHRASES.items():
+        unused = field.startswith("gate") and "gate" not in roles
+        unused |= field == "stem" and "stem" not in roles
+        unused |= field == "gate_as" and rule.gate == "free"
+        if getattr(rule, field) == value and not unused:
+            yield phrase
+    yield _left_out(report)
+    if report.energy.unpriced:
+        yield "Operations without a price make this a lower bound."
+    yield _result(report)
+
+
+def _equation(report: Report, cite: Cite) -> str:
+    symbols = {"ac": "E_AC", "mac": "E_MAC"}
+    prices = [
+        f"{symbols[name]} = {price.pj:g} pJ" for name, price in report.technology.operations.items()
+    ]
+    counts = {"ac": "ACs", "mac": "MACs"}
+    terms = [f"{symbols[name]} x {counts[name]}" for name in report.technology.operations]
+    sources = cite(cited_by_prices(report))
+    return (
+        f"E = {' + '.join(terms)}, with {' and '.join(prices)} "
+        f"({report.technology.description}{sources})"
+    )
+
+
+def _left_out(report: Report) -> str:
+    sizes = work_left_out(report.run, report.convention)
+    parts = [
+        f"{name} ({si(size / report.run.samples)} elements)" for name, size in sizes.items() if size
+    ]
+    if report.energy.left_out_macs:
+        parts.insert(0, f"weight layers of {si(report.energy.left_out_macs)} dense MACs")
+    return (
+        "Not in the figure, per sample: "
+        + ", ".join([*parts, "memory traffic", "wires", "control"])
+    ) + "."
+
+
+def _result(report: Report) -> str:
+    totals = report.totals
+    bound = "at least " if report.energy.unpriced else ""
+    return (
+        f"This gives {si(totals.acs, digits=4)} accumulates and {si(totals.macs, digits=4)} "
+        f"multiply-accumulates, {bound}{joules(totals.energy_pj, 4)} per sample."
+    )

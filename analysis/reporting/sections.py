@@ -1,0 +1,201 @@
+"""A report in sections: sentences, figures, tables; the same for every kind of page.
+
+A section that has nothing to say about a run is left out. New kinds of results become pages by a
+function more in `SECTIONS`, or are handed over ready made, as `Section`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from analysis.errors import InputError
+from analysis.reporting import figures
+from analysis.reporting.detail_tables import (
+    curve_table,
+    groups_table,
+    issues_table,
+    provenance_table,
+    single_neurons_table,
+)
+from analysis.reporting.figures import Figure
+from analysis.reporting.report import Report
+from analysis.reporting.report_tables import (
+    conventions_table,
+    left_out_table,
+    sites_table,
+    totals_table,
+)
+from analysis.reporting.tables import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Part of a page.
+
+    Attributes:
+        name: For anchors.
+        title: Its heading.
+        short: The same for a narrow list of contents.
+        lead: What a reader should take from it, in one or two sentences.
+        figures, tables: In their order; tables that a figure shows belong to the figure.
+        notes: Sentences at the end.
+    """
+
+    name: str
+    title: str
+    short: str
+    lead: str
+    figures: tuple[Figure, ...] = ()
+    tables: tuple[Table, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def sections(report: Report, more: Sequence[Section] = ()) -> Iterator[Section]:
+    """All sections of a report; those handed over stand before the ones on how it was made."""
+    for build in SECTIONS:
+        found = build(report)
+        if found is not None:
+            yield found
+    yield from more
+    for build in LAST_SECTIONS:
+        found = build(report)
+        if found is not None:
+            yield found
+
+
+def _totals(report: Report) -> Section:
+    return Section(
+        name="totals",
+        title="Totals",
+        short="Totals",
+        lead="Means per sample with their 95 % intervals over samples.",
+        tables=(totals_table(report),),
+    )
+
+
+def _conventions(report: Report) -> Section:
+    return Section(
+        name="conventions",
+        title="Conventions side by side",
+        short="Conventions",
+        lead="One run, one set of exact counts, booked in the ways the literature books them. "
+        "Compare energies only within a row of this list, never across papers that do not say "
+        "which one they used.",
+        figures=(figures.conventions_figure(report),),
+        tables=(conventions_table(report),),
+    )
+
+
+def _layers(report: Report) -> Section:
+    return Section(
+        name="layers",
+        title="Where the energy goes",
+        short="Layers",
+        lead=figures.dearest_sentence(report),
+        figures=(figures.layers_figure(report),),
+        tables=(sites_table(report),),
+    )
+
+
+def _rates(report: Report) -> Section | None:
+    if not report.run.neurons:
+        return None
+    found: list[Figure] = [figures.rates_figure(report)]
+    tables: list[Table] = []
+    if all(neuron.detail is not None for neuron in report.run.neurons):
+        found.append(figures.rate_histogram(report))
+        tables.append(single_neurons_table(report))
+    return Section(
+        name="rates",
+        title="Firing rates",
+        short="Rates",
+        lead=figures.rates_sentence(report),
+        figures=tuple(found),
+        tables=tuple(tables),
+    )
+
+
+def _samples(report: Report) -> Section | None:
+    if not report.run.per_sample:
+        return None
+    try:
+        figure = figures.samples_figure(report)
+    except InputError as error:
+        return Section(
+            name="samples",
+            title="From sample to sample",
+            short="Samples",
+            lead=f"Not shown: {error}.",
+        )
+    return Section(
+        name="samples",
+        title="From sample to sample",
+        short="Samples",
+        lead=figures.samples_sentence(report),
+        figures=(figure,),
+        tables=groups_table(report),
+    )
+
+
+def _curve(report: Report) -> Section | None:
+    if not report.run.correct_by_step or report.run.steps < 2:
+        return None
+    try:
+        figure = figures.curve_figure(report)
+    except InputError:
+        return None  # this convention needs counts that a run does not keep by step
+    return Section(
+        name="steps",
+        title="Accuracy beside energy, step by step",
+        short="Steps",
+        lead="The same network of all its steps, read out early: what each further step buys.",
+        figures=(figure,),
+        tables=(curve_table(report),),
+    )
+
+
+def _left_out(report: Report) -> Section:
+    return Section(
+        name="left-out",
+        title="Not in the total",
+        short="Not in the total",
+        lead="Work that happens and that this convention does not price, with its size. Memory "
+        "traffic often costs more than arithmetic; no figure on this page contains it unless "
+        "it says so.",
+        tables=(left_out_table(report),),
+    )
+
+
+def _issues(report: Report) -> Section:
+    table = issues_table(report)
+    lead = (
+        "Read these before trusting a number."
+        if table.rows
+        else "Every weight operation that ran was counted, every weight layer ran, and there are "
+        "no warnings."
+    )
+    return Section(
+        name="uncounted",
+        title="Uncounted operations and warnings",
+        short="Uncounted",
+        lead=lead,
+        tables=(table,) if table.rows else (),
+        notes=tuple(report.run.provenance.get("notes", ())),
+    )
+
+
+def _provenance(report: Report) -> Section:
+    return Section(
+        name="provenance",
+        title="How this run was made",
+        short="Provenance",
+        lead="Counts are exact for this run: these samples, this preprocessing, this precision. "
+        "Intervals are over samples and say nothing about other training seeds.",
+        tables=(provenance_table(report),),
+    )
+
+
+Build = Callable[[Report], Section | None]
+SECTIONS: tuple[Build, ...] = (_totals, _conventions, _layers, _rates, _samples, _curve)
+LAST_SECTIONS: tuple[Build, ...] = (_left_out, _issues, _provenance)
