@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -110,10 +110,20 @@ class Energy:
         """Picojoules per sample of one site."""
         return float(self.exact_pj(self.charges[key]))
 
+    def site_estimate(self, key: SiteKey) -> Estimate:
+        """Picojoules per sample of one site, with its interval."""
+        booked = self.charges[key]
+        return self._interval(booked, [booked], *self.prices)
+
     def _estimate(self, per_ac: float, per_mac: float) -> Estimate:
-        total = self.total.acs * _exact(per_ac) + self.total.macs * _exact(per_mac)
+        return self._interval(self.total, self.charges.values(), per_ac, per_mac)
+
+    def _interval(
+        self, sum_: Charge, parts: Iterable[Charge], per_ac: float, per_mac: float
+    ) -> Estimate:
+        total = sum_.acs * _exact(per_ac) + sum_.macs * _exact(per_mac)
         weights: dict[str, float] = defaultdict(float)
-        for booked in self.charges.values():
+        for booked in parts:
             for slope in booked.slopes:
                 weights[_column(slope)] += float(slope.acs) * per_ac + float(slope.macs) * per_mac
         return interval(self.run, float(total / self.run.samples), weights)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 
 from analysis.errors import InputError
 from analysis.records import SiteKey, SiteRecord
+from analysis.reporting.axes import Axis
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import (
     ACS,
@@ -22,16 +22,6 @@ from analysis.reporting.tables import Column, Row, Table
 _RATE = Column(
     name="firing_rate", heading="firing rate", kind="rate", meaning="spikes per neuron and step"
 )
-
-
-class Axis(StrEnum):
-    """What the rows of a breakdown stand for."""
-
-    layer = "layer"
-    role = "role"
-    stage = "stage"
-    step = "step"
-    channel = "channel"
 
 
 LARGEST_BY = {

@@ -5,11 +5,15 @@ What a tool counts elsewhere, normalisation say, is summed up in its line; the f
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from analysis.reporting.sections import Section
+from analysis.reporting.tables import Column, Row
+from analysis.reporting.tables import Table as DataTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +35,44 @@ def print_crosscheck(table: pd.DataFrame, console: Console) -> None:
         others = layers[(layers.ours > 0) & (layers.difference != 0)]
         if len(others):
             console.print(_differences(others))
+
+
+def crosscheck_section(table: pd.DataFrame) -> Section:
+    """A crosscheck as part of a page: what each tool says in a line, and where it differs."""
+    verdicts = []
+    rows: list[Row] = []
+    for tool, found in table.groupby("tool", sort=False):
+        layers = found[found.layer != _TOTAL]
+        verdicts.append(f"{tool}: {_verdict(layers, found[found.layer == _TOTAL].iloc[0])}")
+        rows += [
+            (
+                str(row.layer), str(tool), _number(row.ours), _number(row.theirs),
+                _number(row.difference), str(row.reason),
+            )
+            for row in layers[layers.ours > 0].itertuples()
+        ]  # fmt: skip
+    columns = (
+        Column(name="layer", heading="layer"),
+        Column(name="tool", heading="tool"),
+        Column(name="ours", heading="ours", kind="integer"),
+        Column(name="theirs", heading="theirs", kind="integer"),
+        Column(name="difference", heading="difference", kind="integer"),
+        Column(name="reason", heading="reason"),
+    )
+    return Section(
+        name="crosscheck",
+        title="Dense MACs beside other counters",
+        short="Crosscheck",
+        lead="What tools that know nothing of spikes count for the same layers, per sample.",
+        tables=(
+            DataTable(name="crosscheck", title="Layer by layer", columns=columns, rows=tuple(rows)),
+        ),
+        notes=tuple(verdicts),
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if value != value else float(value)  # NaN where a tool has no such layer
 
 
 def _verdict(layers: pd.DataFrame, total: pd.Series) -> str:

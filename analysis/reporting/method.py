@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from analysis.energy.charges import work_left_out
 from analysis.reporting.bibliography import SOFTWARE, cited_by_convention, cited_by_prices
 from analysis.reporting.report import Report
 from analysis.reporting.text import joules, si
 
-Cite = Callable[[tuple[str, ...]], str]
+
+@dataclass(frozen=True)
+class Style:
+    """How a kind of document writes what is no plain text.
+
+    Attributes:
+        cite: Names sources, given their keys.
+        math: Writes a formula, given as plain text and as LaTeX.
+    """
+
+    cite: Callable[[tuple[str, ...]], str]
+    math: Callable[[str, str], str]
+
 
 # What each value of each field of a convention means for a paper; empty where it goes without
 # saying. A test holds this list against the fields.
@@ -49,37 +62,34 @@ PHRASES: dict[tuple[str, str], str] = {
 }
 
 
-def paragraph(report: Report, cite: Cite) -> str:
+def paragraph(report: Report, style: Style) -> str:
     """How energy was computed, ready for a paper.
 
     Args:
         report: What was computed.
-        cite: How sources are named in the text, given their keys.
+        style: Of the document it is for.
     """
-    return " ".join(sentence for sentence in _sentences(report, cite) if sentence)
+    return " ".join(sentence for sentence in _sentences(report, style) if sentence)
 
 
-def plain_cite(keys: tuple[str, ...]) -> str:
-    """Sources by their keys in brackets, as in ``[yao2023attention]``."""
+def _in_brackets(keys: tuple[str, ...]) -> str:
     return f" [{', '.join(keys)}]" if keys else ""
 
 
-def latex_cite(keys: tuple[str, ...]) -> str:
-    r"""Sources as ``~\cite{...}``."""
-    return rf"~\cite{{{','.join(keys)}}}" if keys else ""
+PLAIN = Style(cite=_in_brackets, math=lambda plain, _latex: plain)
 
 
-def _sentences(report: Report, cite: Cite) -> Iterator[str]:
+def _sentences(report: Report, style: Style) -> Iterator[str]:
     run, facts, rule = report.run, report.run.provenance, report.convention
     data = facts.get("data", f"{run.samples} samples")
     precision = f", {facts['precision']}" if "precision" in facts else ""
     yield (
         f"Operations were counted exactly while the network ran on {data} (T = {run.steps}"
-        f"{precision}), with gac-energy{cite((SOFTWARE,))}."
+        f"{precision}), with gac-energy{style.cite((SOFTWARE,))}."
     )
-    yield f"The energy per sample is {_equation(report, cite)}."
+    yield f"The energy per sample is {_equation(report, style)}."
     known = cited_by_convention(rule.name)
-    yield f"Operations are booked under the convention {rule.name}{cite(known)}."
+    yield f"Operations are booked under the convention {rule.name}{style.cite(known)}."
     roles = {site.role for site in run.sites}
     for (field, value), phrase in PHRASES.items():
         unused = field.startswith("gate") and "gate" not in roles
@@ -93,18 +103,19 @@ def _sentences(report: Report, cite: Cite) -> Iterator[str]:
     yield _result(report)
 
 
-def _equation(report: Report, cite: Cite) -> str:
-    symbols = {"ac": "E_AC", "mac": "E_MAC"}
-    prices = [
-        f"{symbols[name]} = {price.pj:g} pJ" for name, price in report.technology.operations.items()
-    ]
-    counts = {"ac": "ACs", "mac": "MACs"}
-    terms = [f"{symbols[name]} x {counts[name]}" for name in report.technology.operations]
-    sources = cite(cited_by_prices(report))
-    return (
-        f"E = {' + '.join(terms)}, with {' and '.join(prices)} "
-        f"({report.technology.description}{sources})"
+def _equation(report: Report, style: Style) -> str:
+    operations = report.technology.operations
+    names = [name.upper() for name in operations]
+    formula = style.math(
+        "E = " + " + ".join(f"E_{name} x {name}s" for name in names),
+        "E = " + " + ".join(rf"E_\mathrm{{{n}}} N_\mathrm{{{n}}}" for n in names),
     )
+    prices = [
+        style.math(f"E_{name.upper()}", rf"E_\mathrm{{{name.upper()}}}") + f" = {price.pj:g} pJ"
+        for name, price in operations.items()
+    ]
+    sources = style.cite(cited_by_prices(report))
+    return f"{formula}, with {' and '.join(prices)} ({report.technology.description}{sources})"
 
 
 def _left_out(report: Report) -> str:

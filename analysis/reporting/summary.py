@@ -12,7 +12,8 @@ from rich.text import Text
 
 from analysis.energy.charges import work_left_out
 from analysis.records import Run
-from analysis.reporting.by import LARGEST_BY, Axis, breakdown_table
+from analysis.reporting.axes import Axis
+from analysis.reporting.by import LARGEST_BY, breakdown_table
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import conventions_table, neurons_table, parts_table
 from analysis.reporting.spike_driven import not_spike_driven

@@ -33,7 +33,15 @@ class As:
     kind: Kind
 
 
-Cell = Value | AtLeast | As
+@dataclass(frozen=True)
+class Spread:
+    """A mean with its standard deviation."""
+
+    value: float
+    deviation: float
+
+
+Cell = Value | AtLeast | As | Spread
 Row = tuple[Cell, ...]
 
 
@@ -110,7 +118,7 @@ class Table:
 
 def number(cell: Cell) -> float:
     """The number of a cell; minus infinity where there is none, so that it sorts last."""
-    value = cell.value if isinstance(cell, AtLeast | As) else cell
+    value = cell.value if isinstance(cell, AtLeast | As | Spread) else cell
     if isinstance(value, int | float) and not isnan(value):
         return float(value)
     return float("-inf")
@@ -125,6 +133,8 @@ def shown(cell: Cell, kind: Kind) -> str:
     """
     if isinstance(cell, AtLeast):
         return f"≥ {shown(cell.value, kind)}"
+    if isinstance(cell, Spread):
+        return f"{shown(cell.value, kind)} ± {shown(cell.deviation, kind)}"
     if isinstance(cell, As):
         return shown(cell.value, cell.kind)
     if cell is None or (isinstance(cell, float) and isnan(cell)):

@@ -29,11 +29,22 @@ def si(value: float, unit: str = "", digits: int = 3, *, padded: bool = False) -
     if value == 0 or isnan(value):
         return f"{value:g} {unit}".strip()
     value = float(f"{value:.{digits}g}")  # rounded first: 999.9 is 1 k
-    exponent = 3 * int(log10(abs(value)) // 3)
-    exponent = min(max(exponent, -12), 12)
+    prefix, exponent = prefix_of(value)
     form = "#" if padded and not (exponent == 0 and not unit and value.is_integer()) else ""
     scaled = f"{value / 10**exponent:{form}.{digits}g}".rstrip(".")
-    return f"{scaled} {_PREFIXES[exponent]}{unit}".strip()
+    return f"{scaled} {prefix}{unit}".strip()
+
+
+def prefix_of(value: float) -> tuple[str, int]:
+    """The prefix a number is written with, and its power of ten.
+
+    Example:
+        >>> prefix_of(8321.0), prefix_of(0.0)
+        (('k', 3), ('', 0))
+    """
+    exponent = 3 * int(log10(abs(value)) // 3) if value else 0
+    exponent = min(max(exponent, -12), 12)
+    return _PREFIXES[exponent], exponent
 
 
 def joules(picojoules: float, digits: int = 3, *, padded: bool = False) -> str:

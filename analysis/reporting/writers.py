@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ from analysis.energy.technology import Technology
 from analysis.errors import InputError
 from analysis.records import Run
 from analysis.reporting.report import Report
+from analysis.reporting.tables import Cell, Spread, Table
 
 SCHEMA: Literal[1] = 1
+_NUMBERS = re.compile(r"\[[\s\d.,eE+-]+\]")  # a list of nothing but numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +92,12 @@ def write_json(report: Report, path: Path) -> None:
         totals={str(k): None if math.isnan(v) else float(v) for k, v in report.totals.items()},
         conventions=tuple(_priced(*entry) for entry in report.side_by_side()),
     )
-    write_text(path, TypeAdapter(ReportFile).dump_json(content, indent=1).decode() + "\n")
+    text = TypeAdapter(ReportFile).dump_json(content, indent=1).decode()
+    write_text(path, _NUMBERS.sub(_in_one_line, text) + "\n")
+
+
+def _in_one_line(numbers: re.Match[str]) -> str:
+    return "".join(numbers[0].split())
 
 
 def _priced(rule: Convention, energy: Energy | InputError) -> Priced:
@@ -136,6 +144,29 @@ def write_csv(report: Report, path: Path) -> None:
     """
     data = report.run.provenance.get("data", "")
     write_text(path, report.sites.assign(data=data).to_csv(index=False))
+
+
+def write_table_csv(table: Table, path: Path) -> None:
+    """Writes the raw values of a table; a mean with its deviation as two columns.
+
+    Raises:
+        InputError: If the file can't be written; an old one then stays as it was.
+    """
+    import pandas as pd
+
+    columns: dict[str, list[object]] = {}
+    for place, column in enumerate(table.columns):
+        cells = [row[place] for row in table.rows]
+        columns[column.name] = [_raw(cell) for cell in cells]
+        if any(isinstance(cell, Spread) for cell in cells):
+            columns[f"{column.name} deviation"] = [
+                cell.deviation if isinstance(cell, Spread) else None for cell in cells
+            ]
+    write_text(path, pd.DataFrame(columns).to_csv(index=False))
+
+
+def _raw(cell: Cell) -> object:
+    return cell if isinstance(cell, str | int | float | None) else cell.value
 
 
 def make_folder(folder: Path) -> None:

@@ -61,7 +61,7 @@ def test_the_released_network_has_its_published_energy_beside_it(run):
 
 
 def test_every_field_of_the_convention_has_an_option(run):
-    text = run("--help").stdout
+    text = run("--conventions").stdout
     for name in rules():
         assert f"--{name.replace('_', '-')} " in text
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.reporting.bibliography import bibtex
 from analysis.reporting.figures import Figure
-from analysis.reporting.method import latex_cite, paragraph, plain_cite
+from analysis.reporting.latex import latex_paragraph
+from analysis.reporting.method import PLAIN, paragraph
 from analysis.reporting.report import Report
 from analysis.reporting.sections import Section, sections
 from analysis.reporting.spike_driven import not_spike_driven
@@ -80,8 +81,8 @@ def _content(report: Report, more: Sequence[Section]) -> Mapping[str, Any]:
         "driven": not_spike_driven(report),
         "sections": found,
         "section_tables": {s.name: {table.name for table in s.tables} for s in found},
-        "paragraph": paragraph(report, plain_cite),
-        "latex": paragraph(report, latex_cite),
+        "paragraph": paragraph(report, PLAIN),
+        "latex": latex_paragraph(report),
         "bibtex": bibtex(report),
         "made": " · ".join(str(part) for part in made if part),
     }

@@ -1,0 +1,159 @@
+"""Any torch model from the command line: functions of the user's own build it and its batches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from analysis.cli.subject import Subject, sha256
+from analysis.errors import InputError
+from gac.archive import read_archive
+
+if TYPE_CHECKING:
+    from analysis.cli.job import Job
+    from analysis.cli.processes import Place
+
+_WRAPPERS = ("state_dict", "model", "model_state_dict", "state")  # keys that usually hold weights
+
+
+def from_functions(job: Job, weights: Path | None) -> Subject:
+    """A model and batches that functions of the user build.
+
+    The functions are the user's own code and run as such; a weights file is only data.
+
+    Raises:
+        InputError: If a function can't be found, gives something else, or the weights don't fit.
+    """
+    if job.data is None or ":" not in job.data:
+        raise InputError("--model needs its samples: --data package.module:loader")
+    model: object = found(str(job.model), "--model")()
+    if not isinstance(model, nn.Module):
+        raise InputError(f"--model {job.model} gave a {type(model).__name__}, not a torch module")
+    if weights is not None:
+        load_weights(model, weights)
+    loaded = found(job.data, "--data")
+    batches: object = loaded() if callable(loaded) else loaded
+    if not isinstance(batches, Iterable):
+        raise InputError(f"--data {job.data} gave a {type(batches).__name__}, not batches")
+    shown = _First(batches, job.samples)
+
+    def of_one_process(place: Place) -> Iterable[Any]:
+        if place.world > 1:
+            raise InputError("--model runs in one process; start it without torchrun")
+        return shown
+
+    steps = {} if job.steps is None else {"steps": job.steps}
+    name = str(job.model).rpartition(":")[2]
+    file = (
+        {}
+        if weights is None
+        else {"checkpoint": weights.name, "checkpoint_sha256": sha256(weights)}
+    )
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return Subject(
+        model=model,
+        batches=of_one_process,
+        share=lambda _place: None,
+        samples=job.samples,
+        of=(job.data, None),
+        example=lambda: _one(next(iter(shown))),
+        facts={
+            **file,
+            "model": f"{name}, {parameters:,} parameters",
+            "method": str(job.model),
+            "parameters": parameters,
+            "notes": [] if weights else ["no weights file: as the function built it"],
+        },
+        settings={**steps},
+    )
+
+
+def found(place: str, option: str) -> Any:
+    """What stands at ``package.module:name``, seen from the current folder as well.
+
+    Raises:
+        InputError: If there is no such module or name.
+    """
+    module, mark, name = place.partition(":")
+    if not (module and mark and name):
+        raise InputError(f"{option} takes package.module:name, not {place!r}")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # as `python -m` does
+    try:
+        holder = import_module(module)
+    except ModuleNotFoundError as error:
+        raise InputError(f"{option} {place}: no module named {error.name!r}") from error
+    try:
+        return getattr(holder, name)
+    except AttributeError as error:
+        known = ", ".join(n for n in vars(holder) if not n.startswith("_"))
+        raise InputError(f"{option} {place}: {module} has no {name!r}; it has: {known}") from error
+
+
+def load_weights(model: nn.Module, file: Path) -> None:
+    """Loads a state dict, strictly; also one wrapped in a checkpoint or by data parallelism.
+
+    Raises:
+        InputError: If the file holds none, or another network's.
+    """
+    content = read_archive(file)
+    for key in _WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise InputError(f"{file.name} holds no state dict (names -> tensors)")
+    state = {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:400]
+        raise InputError(f"{file.name} does not fit the model: {reason}") from error
+
+
+@dataclass(frozen=True)
+class _First:
+    """Batches until some number of samples; the last batch is cut."""
+
+    batches: Iterable[Any]
+    samples: int | None
+
+    def __iter__(self) -> Iterator[Any]:
+        left = self.samples
+        for batch in self.batches:
+            if left is None:
+                yield batch
+                continue
+            if left <= 0:
+                return
+            yield _cut(batch, left)
+            left -= _size(batch)
+
+
+def _size(batch: Any) -> int:
+    if isinstance(batch, Tensor):
+        return len(batch)
+    parts = batch.values() if isinstance(batch, Mapping) else batch
+    return _size(next(iter(parts)))
+
+
+def _cut(batch: Any, samples: int) -> Any:
+    if isinstance(batch, Tensor):
+        return batch[:samples]
+    if isinstance(batch, Mapping):
+        return {name: _cut(part, samples) for name, part in batch.items()}
+    return [_cut(part, samples) for part in batch]
+
+
+def _one(batch: Any) -> Tensor:
+    images = batch[0] if isinstance(batch, list | tuple) else batch
+    if not isinstance(images, torch.Tensor):
+        raise InputError("--crosscheck needs batches of tensors, or of (tensor, labels)")
+    return images[:1]

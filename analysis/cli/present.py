@@ -1,0 +1,170 @@
+"""From inputs to what is printed, written and checked: one report, or several side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from analysis.cli.files import write_report, write_tables
+from analysis.cli.gate import Gate, hold
+from analysis.cli.job import Job, Outcome, run_job
+from analysis.energy.conventions import Convention
+from analysis.energy.technology import Technology
+from analysis.errors import InputError
+from analysis.reporting.against import energy_table, rate_table
+from analysis.reporting.axes import Axis
+from analysis.reporting.compare import (
+    comparison_energies_table,
+    comparison_table,
+    published_table,
+)
+from analysis.reporting.crosscheck_table import crosscheck_section, print_crosscheck
+from analysis.reporting.report import Report
+from analysis.reporting.sections import Section
+from analysis.reporting.summary import print_report
+from analysis.reporting.tables import Table
+from analysis.reporting.terminal import terminal_table
+from analysis.reporting.text import is_wide
+from analysis.reporting.writers import make_folder, read_report
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is to come out.
+
+    Attributes:
+        inputs: Checkpoints to run and reports to read; the shipped network if there are none.
+        output: Folder for files.
+        axis, top: Of the printed breakdown.
+        against: An older report to compare with.
+        published: Whether to show the rows of the literature.
+        gate: What is asked of budgets.
+    """
+
+    inputs: tuple[Path, ...] = ()
+    output: Path | None = None
+    axis: Axis = Axis.layer
+    top: int | None = None
+    against: Path | None = None
+    published: bool = False
+    gate: Gate = field(default_factory=Gate)
+
+
+def present(job: Job, wish: Wish, rule: Convention, prices: Technology) -> int:
+    """Does all of it; the exit status.
+
+    Raises:
+        InputError: If an input can't be used, or a file can't be written.
+    """
+    several = len(wish.inputs) > 1
+    _check(job, wish, several=several)
+    wish.gate.read()
+    older = None if wish.against is None else read_report(wish.against)
+    if wish.output is not None:
+        make_folder(wish.output)
+    outcomes = [_outcome(job, file, rule, prices) for file in wish.inputs or (None,)]
+    if not outcomes[0].speaks:
+        return 0
+    console = Console()
+    if several:
+        _present_several(outcomes, wish, console)
+        return 0
+    return _present_one(outcomes[0], wish, older, console)
+
+
+def _check(job: Job, wish: Wish, *, several: bool) -> None:
+    single = {
+        "--against": wish.against, "--budget": wish.gate.check,
+        "--write-budget": wish.gate.write, "--crosscheck": job.crosscheck or None,
+    }  # fmt: skip
+    asked = [name for name, value in single.items() if value is not None]
+    if several and asked:
+        raise InputError(f"{', '.join(asked)} takes one checkpoint or report, not several")
+    if wish.gate.junit is not None and wish.gate.check is None:
+        raise InputError("--junit needs --budget")
+    if wish.gate.margin is not None and wish.gate.write is None:
+        raise InputError("--margin needs --write-budget")
+    if job.model is not None and any(_is_report(file) for file in wish.inputs):
+        raise InputError("--model runs checkpoints; a report needs no model")
+
+
+def _is_report(file: Path | None) -> bool:
+    return file is not None and file.suffix == ".json"
+
+
+def _outcome(job: Job, file: Path | None, rule: Convention, prices: Technology) -> Outcome:
+    """Runs a checkpoint, or reads a report and prices it as asked."""
+    if file is not None and _is_report(file):
+        return Outcome(read_report(file).under(rule, prices))
+    return run_job(job, file, rule, prices)
+
+
+def _present_one(outcome: Outcome, wish: Wish, older: Report | None, console: Console) -> int:
+    report, wide = outcome.report, is_wide(console)
+    print_report(report, console, axis=wish.axis, top=wish.top)
+    more: list[Section] = []
+    if outcome.crosscheck is not None:
+        print_crosscheck(outcome.crosscheck, console)
+        more.append(crosscheck_section(outcome.crosscheck))
+    if older is not None:
+        more.append(_changes(report, older))
+    if wish.published:
+        more.append(_literature())
+    shown = [
+        table
+        for section in more[bool(outcome.crosscheck is not None) :]
+        for table in section.tables
+    ]
+    for table in shown:
+        console.print("", terminal_table(table, wide=wide))
+        console.print(Text(table.sentence, style="dim"))
+    if wish.output is not None:
+        _written(write_report(report, wish.output, more), console)
+    return hold(report, wish.gate, console)
+
+
+def _changes(report: Report, older: Report) -> Section:
+    return Section(
+        name="changes",
+        title="Against an older report",
+        short="Changes",
+        lead="What moved since then, the largest change first, under the same prices.",
+        tables=(energy_table(report, older), rate_table(report, older)),
+    )
+
+
+def _literature() -> Section:
+    return Section(
+        name="published",
+        title="Published energies",
+        short="Published",
+        lead="Rows of the literature as they are printed, each with the convention it states.",
+        tables=(published_table(),),
+    )
+
+
+def _present_several(outcomes: Sequence[Outcome], wish: Wish, console: Console) -> None:
+    reports = [outcome.report for outcome in outcomes]
+    tables: list[Table] = [comparison_table(reports), comparison_energies_table(reports)]
+    if wish.published:
+        tables.append(published_table())
+    for table in tables:
+        console.print(terminal_table(table, wide=is_wide(console)))
+        console.print(Text(f"{table.sentence}\n", style="dim"))
+    if wish.output is None:
+        return
+    written = write_tables(tables, "comparison", wish.output)
+    for place, (file, report) in enumerate(zip(wish.inputs, reports, strict=True)):
+        report.to_json(wish.output / f"{place + 1}-{file.stem}.json")
+        written.append(wish.output / f"{place + 1}-{file.stem}.json")
+    _written(written, console)
+
+
+def _written(files: Sequence[Path], console: Console) -> None:
+    folder = files[0].parent
+    names = ", ".join(file.name for file in files)
+    console.print(Text(f"\nWritten to {folder}: {names}"))

@@ -1,0 +1,160 @@
+"""One report against an older one: what moved the total, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import erfc, isnan, sqrt
+
+from analysis.energy.energy import Estimate, interval
+from analysis.records import NeuronRecord, Run, SiteKey, moment_column
+from analysis.reporting.report import Report
+from analysis.reporting.tables import Column, Kind, Row, Table
+from analysis.reporting.text import joules
+
+_Z95 = 1.959963984540054
+_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Change:
+    """A quantity of one layer before and after.
+
+    Attributes:
+        name: The layer.
+        before, after: None where the layer is not there.
+        chance: Probability of so large a difference between runs on other samples if nothing
+            had changed; None without an interval. Normal approximation, runs independent.
+    """
+
+    name: str
+    before: Estimate | None
+    after: Estimate | None
+    chance: float | None
+
+    @property
+    def delta(self) -> float:
+        """After minus before; a layer that is not there counts 0."""
+        return (self.after.value if self.after else 0.0) - (
+            self.before.value if self.before else 0.0
+        )
+
+
+def energy_changes(new: Report, old: Report) -> list[Change]:
+    """Picojoules of every weight layer; the old run is priced like the new one."""
+    old = old.under(new.convention, new.technology)
+    return _changes(
+        {str(site.key): new.energy.site_estimate(site.key) for site in new.run.sites},
+        {str(site.key): old.energy.site_estimate(site.key) for site in old.run.sites},
+    )
+
+
+def rate_changes(new: Report, old: Report) -> list[Change]:
+    """Firing rate of every neuron layer."""
+    return _changes(_rates(new.run), _rates(old.run))
+
+
+def _rates(run: Run) -> dict[str, Estimate]:
+    return {str(SiteKey(name=n.site, call=n.call)): _rate(run, n) for n in run.neurons}
+
+
+def _rate(run: Run, neuron: NeuronRecord) -> Estimate:
+    cells = neuron.neurons * run.steps
+    column = moment_column("spikes", neuron.site, neuron.call)
+    return interval(run, neuron.spikes / (cells * run.samples), {column: 1 / cells})
+
+
+def _changes(new: dict[str, Estimate], old: dict[str, Estimate]) -> list[Change]:
+    names = dict.fromkeys([*new, *old])
+    found = [Change(n, old.get(n), new.get(n), chance(old.get(n), new.get(n))) for n in names]
+    return sorted(found, key=lambda change: abs(change.delta), reverse=True)
+
+
+def chance(before: Estimate | None, after: Estimate | None) -> float | None:
+    """Two-sided probability of a difference as large, if the true means were equal.
+
+    Counts that are the same for every sample differ for certain, or not at all.
+
+    Example:
+        >>> round(chance(Estimate(10.0, 8.04, 11.96), Estimate(13.0, 11.04, 14.96)), 3)
+        0.034
+    """
+    if before is None or after is None or isnan(before.high) or isnan(after.high):
+        return None
+    errors = [(estimate.high - estimate.value) / _Z95 for estimate in (before, after)]
+    error, difference = sqrt(sum(e * e for e in errors)), abs(after.value - before.value)
+    if not error:
+        return 0.0 if difference else 1.0
+    return erfc(difference / error / sqrt(2))
+
+
+def beyond_chance(changes: list[Change]) -> set[str]:
+    """Names of the changes that stand at 5 % for all of them together (Holm).
+
+    Example:
+        >>> made = [Change(n, None, None, p) for n, p in (("a", 0.01), ("b", 0.04), ("c", 0.03))]
+        >>> beyond_chance(made)
+        {'a'}
+    """
+    known = sorted((c.chance, c.name) for c in changes if c.chance is not None)
+    found: set[str] = set()
+    for place, (probability, name) in enumerate(known):
+        if probability * (len(known) - place) >= _LEVEL:
+            break
+        found.add(name)
+    return found
+
+
+def energy_table(new: Report, old: Report) -> Table:
+    """What moved the energy, the largest change first."""
+    changes = energy_changes(new, old)
+    before = old.under(new.convention, new.technology).energy.energy_pj.value
+    after = new.energy.energy_pj.value
+    share = f" ({100 * (after / before - 1):+.2f} %)" if before else ""
+    return _table(
+        "energy-changes",
+        f"Energy {joules(before, 4)} before, {joules(after, 4)} now{share}: what moved it",
+        changes,
+        "joules",
+    )
+
+
+def rate_table(new: Report, old: Report) -> Table:
+    """Which neuron layers fire more or less, the largest change first."""
+    before, after = old.run.firing_rate, new.run.firing_rate
+    return _table(
+        "rate-changes",
+        f"Firing rate {before:.4f} before, {after:.4f} now",
+        rate_changes(new, old),
+        "rate",
+    )
+
+
+def _table(name: str, title: str, changes: list[Change], kind: Kind) -> Table:
+    certain = beyond_chance(changes)
+    rows: list[Row] = [
+        (
+            change.name,
+            change.before.value if change.before else "absent",
+            change.after.value if change.after else "absent",
+            change.delta,
+            change.delta / change.before.value if change.before and change.before.value else None,
+            "" if change.chance is None else "yes" if change.name in certain else "no",
+        )
+        for change in changes
+    ]
+    return Table(
+        name=name,
+        title=title,
+        columns=(
+            Column(name="layer", heading="layer"),
+            Column(name="before", heading="before", kind=kind),
+            Column(name="now", heading="now", kind=kind),
+            Column(name="change", heading="change", kind=kind),
+            Column(name="relative", heading="relative", kind="percent"),
+            Column(name="beyond_chance", heading="beyond chance"),
+        ),
+        rows=tuple(rows),
+        sentence="Beyond chance: more than samples drawn anew would bring about, at 5 % for all "
+        "rows together (Holm); the two runs are taken as independent, which is cautious where "
+        "they saw the same samples. It says nothing about other training seeds.",
+    )
