@@ -99,7 +99,7 @@ class TrainConfig:
         "batch",
     )
     precision: Precision = _setting(
-        "of the forward pass; bf16 and fp16 are mixed precision, membranes stay float32", "float32"
+        "float32, float64, or mixed with bf16 or fp16; membranes then stay float32", "float32"
     )
     accumulate: int = _setting(
         "parts a batch is split into, one after another, to save memory; batch norm then sees "
@@ -112,7 +112,7 @@ class TrainConfig:
         "several processes share the statistics of batch norm (SyncBatchNorm)", True
     )
     budget: Budget = _setting(
-        "what to keep within a budget: firing rate, energy, or none of them", "none"
+        "what to keep within a budget: rate (of firing), energy, or none of them", "none"
     )
     budget_target: float = _setting(
         "the budget: spikes per neuron and step, or picojoules per sample",

@@ -1,151 +1,330 @@
-"""``gac-train``: trains a GAC MS-ResNet and writes its checkpoints.
+"""``gac-train``: trains a GAC MS-ResNet, writes its checkpoints, goes on after interruptions.
 
-Only names and settings are imported up here, so that the help answers without torch.
+Only names and settings are imported up here, so that the help answers without torch. There is one
+option for every field of `gac.recipes.TrainConfig`, made from it.
 """
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, replace
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, get_type_hints
 
 import typer
+from typer.core import TyperCommand
 
-from analysis.cli.errors import Stopped, run
-from analysis.cli.provenance import made_by
+from analysis.cli.errors import run
+from analysis.cli.training_plan import Plan
 from gac.config import MSResNetConfig
-from gac.data import data_source, load_data, preprocessing_for
+from gac.data import DATASETS, data_source, preprocessing_for
 from gac.errors import InputError
-from gac.metadata import Metadata, Preprocessing, Provenance
-from gac.recipes import RECIPES, TrainConfig, recipe
+from gac.plain import from_plain, to_plain
+from gac.recipes import RECIPES, Recipe, TrainConfig, choices, meaning, recipe
 from gac.registry import ARCHITECTURES, architecture
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from gac.msresnet import MSResNet
-    from gac.training import EpochRecord
-
 PROGRAM = "gac-train"
-# Plain help: typer's boxed one loads a Markdown renderer, half of the time it takes to answer.
+TRAINABLE = [name for name, source in DATASETS.items() if source.classes]
+
+
+class GroupedHelp(TyperCommand):
+    """Plain help with its options under headings, in the order they are declared.
+
+    typer's boxed help loads a Markdown renderer, half of the time it takes to answer.
+    """
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Writes one section per group."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                name = getattr(parameter, "rich_help_panel", None) or "Options"
+                groups.setdefault(name, []).append(record)
+        for name, records in groups.items():
+            with formatter.section(name):
+                formatter.write_dl(records)
+
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Everything that decides the resulting weights, and where they go."""
-
-    data: str
-    root: Path | None
-    model: str
-    network: MSResNetConfig
-    settings: TrainConfig
-    preprocessing: Preprocessing
-    output: Path
-    device: str
+_GROUPS = {
+    "Optimiser": (
+        "epochs", "batch_size", "lr", "warmup_epochs", "momentum", "weight_decay", "seed",
+    ),
+    "Loss": (
+        "loss", "tet_weight", "tet_target", "label_smoothing", "budget", "budget_target",
+        "budget_weight",
+    ),
+    "Augmentation": ("shift", "flip", "random_resize", "autoaugment", "cutmix", "cutmix_draw"),
+    "Speed and memory": ("precision", "accumulate", "sync_norm"),
+}  # fmt: skip
 
 
 def _by_recipe(field: str) -> str:
     """The defaults of one setting, for the help."""
     values: dict[Any, list[str]] = {}
     for name, known in RECIPES.items():
-        value = known.model if field == "model" else getattr(known.config, field)
-        values.setdefault(value, []).append(name)
+        values.setdefault(getattr(known.config, field), []).append(name)
     if len(values) == 1:
-        return str(next(iter(values)))
-    return ", ".join(f"{value} ({', '.join(names)})" for value, names in values.items())
+        return _word(next(iter(values)))
+    return ", ".join(f"{_word(value)} ({', '.join(names)})" for value, names in values.items())
 
 
-def _help(text: str, field: str) -> Any:
-    return typer.Option(help=f"{text}; default {_by_recipe(field)}.", show_default=False)
+def _word(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _setting(name: str, group: str) -> inspect.Parameter:
+    """The option of one field; unset it is the recipe's."""
+    kind = get_type_hints(TrainConfig)[name]
+    words = choices(name)
+    text = meaning(name)
+    if not all(word in text for word in words):
+        text = f"{text}: {', '.join(words)}"
+    option = typer.Option(
+        help=f"{text[0].upper()}{text[1:]}. Default {_by_recipe(name)}.",
+        show_default=False,
+        rich_help_panel=group,
+    )
+    annotation: Any = Annotated[(str if words else kind) | None, option]
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
+    )
+
+
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Gives a command the options of `TrainConfig`, which arrive as keywords."""
+    own = inspect.signature(command, eval_str=True)
+    kept = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
+    extra = [_setting(name, group) for group, names in _GROUPS.items() for name in names]
+    command.__signature__ = own.replace(parameters=[*kept, *extra])  # type: ignore[attr-defined]
+    return command
+
+
+def _option(help_text: str, group: str, *names: str, **more: Any) -> Any:
+    return typer.Option(*names, help=help_text, rich_help_panel=group, **more)
+
+
+_WHAT, _RUN = "What to train", "The run"
 
 
 @app.command(
-    epilog="Example: gac-train --data digits --epochs 5 --output runs/quick\n\n"
-    "Exit status: 0 trained, 2 bad input, 130 stopped by Ctrl-C (finished epochs are kept)."
+    cls=GroupedHelp,
+    epilog="Examples:\n\n"
+    "gac-train --recipe digits --epochs 5 --output runs/quick\n\n"
+    "gac-train --recipe cifar100 --data-root DATA --device cuda --precision bf16 --dry-run\n\n"
+    "torchrun --nproc-per-node 8 -m analysis.cli.train --recipe imagenet-r34 --data-root DATA "
+    "--device cuda --workers 8 --resume\n\n"
+    "Exit status: 0 trained, or stopped by Ctrl-C or SIGTERM with everything saved (the last "
+    "line says how to go on); 2 bad input; 130 a second Ctrl-C.",
 )
+@_with_settings
 def train(
-    data: Annotated[str, typer.Option(help=f"What to train on: {', '.join(RECIPES)}.")] = "digits",
+    recipe_name: Annotated[
+        str | None,
+        _option(
+            f"Network, data and settings: {', '.join(RECIPES)}. Default digits, or the one for "
+            "--data.",
+            _WHAT, "--recipe",
+        ),
+    ] = None,
+    as_released: Annotated[
+        bool,
+        _option(
+            "Also what is better left behind of the released scripts: CutMix decided once per "
+            "epoch (CIFAR), no flip (ImageNet).",
+            _WHAT, "--as-released",
+        ),
+    ] = False,
+    data: Annotated[
+        str | None, _option(f"Data set: {', '.join(TRAINABLE)}. Default the recipe's.", _WHAT)
+    ] = None,
     data_root: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder that holds the data set's own folder; not for digits. CIFAR's "
-            "files are pickles: trust them."
+        _option(
+            "Folder that holds the data set's own folder: cifar-10-batches-py, cifar-100-python, "
+            "or imagenet/{train,val}/nXXXXXXXX. CIFAR's files are pickles: trust them.",
+            _WHAT,
         ),
     ] = None,
     model: Annotated[
-        str | None, _help(f"Architecture: {', '.join(ARCHITECTURES)}", "model")
+        str | None,
+        _option(f"Architecture: {', '.join(ARCHITECTURES)}. Default the recipe's.", _WHAT),
     ] = None,
     encoder: Annotated[
         str,
-        typer.Option(
-            help="gac (gated attention coding), direct (plain current), poisson or latency "
-            "(pixels become spikes first)."
+        _option(
+            "gac (gated attention coding), direct (plain current), poisson or latency (pixels "
+            "become spikes first).",
+            _WHAT,
         ),
     ] = "gac",
     gate: Annotated[
         str,
-        typer.Option(
-            help="Of the gac encoder: full, or an ablation (temporal, spatial, off, frozen, "
-            "permuted)."
+        _option(
+            "Of the gac encoder: full, or an ablation (temporal, spatial, off, frozen, permuted).",
+            _WHAT,
         ),
     ] = "full",
     steps: Annotated[
         int | None,
-        typer.Option(help="Simulation steps per image; default the architecture's."),
+        _option("Simulation steps T per image. Default the architecture's.", _WHAT),
     ] = None,
-    epochs: Annotated[int | None, _help("Passes over the training images", "epochs")] = None,
-    batch_size: Annotated[int | None, _help("Images per update", "batch_size")] = None,
-    lr: Annotated[float | None, _help("First learning rate; cosine to 0", "lr")] = None,
-    momentum: Annotated[float | None, _help("Momentum of the updates", "momentum")] = None,
-    weight_decay: Annotated[
-        float | None, _help("Weight decay, share per unit of learning rate", "weight_decay")
+    network: Annotated[
+        list[str] | None,
+        _option(
+            "Any other field of the network, such as --network widths=[32,64,128]; can be given "
+            "several times.",
+            _WHAT, metavar="FIELD=VALUE",
+        ),
     ] = None,
-    label_smoothing: Annotated[
-        float | None, _help("Share of the target spread over all classes", "label_smoothing")
-    ] = None,
-    seed: Annotated[int | None, _help("Of initialisation, order and augmentation", "seed")] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder for last.pth and best.pth; default runs/DATA."),
+        _option(
+            "Folder for last.pth, best.pth, log.csv, run.json and snapshots/. Default "
+            "runs/RECIPE.",
+            _RUN,
+        ),
     ] = None,
+    resume: Annotated[
+        bool,
+        _option(
+            "Go on where the run in --output stands, exactly; start it where there is none. "
+            "Settings have to be the same.",
+            _RUN, "--resume",
+        ),
+    ] = False,
+    restart: Annotated[
+        bool, _option("Throw away the run in --output and start again.", _RUN, "--restart")
+    ] = False,
+    save_every: Annotated[
+        int,
+        _option(
+            "Updates between two snapshots; there is one after every epoch, too.", _RUN, min=1
+        ),
+    ] = 500,
+    keep: Annotated[int, _option("Snapshots to keep.", _RUN, min=1)] = 2,
+    rates_on: Annotated[
+        int,
+        _option(
+            "Test images on which firing rates and energy are counted after every epoch, for the "
+            "log; 0 for none.",
+            _RUN, min=0,
+        ),
+    ] = 64,
+    tensorboard: Annotated[
+        bool,
+        _option(
+            "Write events for TensorBoard, too: pip install 'gac-energy[tensorboard]'.",
+            _RUN, "--tensorboard",
+        ),
+    ] = False,
+    device: Annotated[
+        str, _option("cpu or cuda; with torchrun each process takes a GPU.", _RUN)
+    ] = "cpu",
+    channels_last: Annotated[
+        bool,
+        _option(
+            "Keep channels innermost in memory: faster on most GPUs. Changes the last bits.",
+            _RUN, "--channels-last",
+        ),
+    ] = False,
+    workers: Annotated[
+        int, _option("Processes that prepare images; they change no result.", _RUN, min=0)
+    ] = 0,
     threads: Annotated[
         int | None,
-        typer.Option(help="CPU threads; they change the last bits; default torch's choice."),
+        _option(
+            "CPU threads; they change the last bits. Default torch's choice.", _RUN, min=1
+        ),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, print the plan, train nothing.")
+        bool,
+        _option(
+            "Check everything, print the resolved settings, size, steps and memory; train "
+            "nothing.",
+            _RUN, "--dry-run",
+        ),
     ] = False,
-) -> None:
-    """Train a GAC MS-ResNet and write its checkpoints."""
-    known = recipe(data)
-    given: dict[str, Any] = {
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "lr": lr,
-        "momentum": momentum,
-        "weight_decay": weight_decay,
-        "label_smoothing": label_smoothing,
-        "seed": seed,
-    }
+    **settings: Any,
+) -> None:  # fmt: skip
+    """Train a GAC MS-ResNet and write its checkpoints.
+
+    A recipe says what to train and how; every option below changes one thing of it. A run may be
+    killed at any moment: the same command with --resume goes on from the last snapshot, and ends
+    with the weights of a run that never stopped, bit for bit on the same machine.
+    """
+    known = _recipe_of(recipe_name, data)
+    known = known.as_released() if as_released else known
+    data = data or known.data
     name = model or known.model
-    changes = {"classes": data_source(data).classes, "encoder": encoder, "gate": gate}
-    network = architecture(name, **changes, **({} if steps is None else {"steps": steps}))
+    given = {
+        "classes": data_source(data).classes, "encoder": encoder, "gate": gate,
+        **({} if steps is None else {"steps": steps}),
+    }  # fmt: skip
+    config = _changed(architecture(name, **given), network or [])
+    changes = {key: value for key, value in settings.items() if value is not None}
     plan = Plan(
         data=data,
         root=data_root,
         model=name,
-        network=network,
-        settings=replace(known.config, **{k: v for k, v in given.items() if v is not None}),
-        preprocessing=preprocessing_for(data, network),
-        output=output or Path("runs") / data,
+        network=config,
+        settings=replace(known.config, **changes),
+        preprocessing=preprocessing_for(data, config),
+        output=output or Path("runs") / (recipe_name or data),
         device=device,
+        channels_last=channels_last,
+        workers=workers,
+        threads=threads,
+        resume=resume,
+        restart=restart,
+        save_every=save_every,
+        keep=keep,
+        rates_on=rates_on,
+        tensorboard=tensorboard,
     )
-    _prepare_torch(threads, device)
-    _train(plan, dry_run=dry_run)
+    from analysis.cli.training_run import dry_run as describe
+    from analysis.cli.training_run import run_plan
+
+    if dry_run:
+        describe(plan)
+    else:
+        run_plan(plan)
+
+
+def _recipe_of(name: str | None, data: str | None) -> Recipe:
+    """The recipe asked for, else the first one for the data."""
+    if name is not None or data is None:
+        return recipe(name or "digits")
+    data_source(data)  # an unknown name is told with the known ones
+    fitting = [known for known in RECIPES.values() if known.data == data]
+    if not fitting:
+        raise InputError(f"no recipe to train on {data!r}; give one of {', '.join(RECIPES)}")
+    return fitting[0]
+
+
+def _changed(config: MSResNetConfig, assignments: list[str]) -> MSResNetConfig:
+    """A network with some fields set by ``FIELD=VALUE``, the value as in JSON or a bare word."""
+    plain = to_plain(config)
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals or name not in plain:
+            raise InputError(
+                f"--network takes FIELD=VALUE with one of {', '.join(plain)}, got {assignment!r}"
+            )
+        try:
+            plain[name] = json.loads(text)
+        except ValueError:
+            plain[name] = text
+    return from_plain(MSResNetConfig, plain)
+
+
+_COVERED = {name for names in _GROUPS.values() for name in names}
+if {field.name for field in fields(TrainConfig)} != _COVERED:
+    raise TypeError("every setting needs a group in the help")
 
 
 def main() -> NoReturn:
@@ -153,117 +332,5 @@ def main() -> NoReturn:
     run(app, PROGRAM)
 
 
-def _prepare_torch(threads: int | None, device: str) -> None:
-    import torch
-
-    if threads is not None:
-        if threads < 1:
-            raise InputError(f"threads must be at least 1, got {threads}")
-        torch.set_num_threads(threads)
-    if device not in ("cpu", "cuda"):
-        raise InputError(f"unknown device {device!r}; known: cpu, cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device cuda: torch sees no GPU here")
-
-
-def _train(plan: Plan, *, dry_run: bool) -> None:
-    from rich.console import Console
-
-    from gac.training import fresh_model, keep
-    from gac.training import train as train_epochs
-
-    console = Console(highlight=False, markup=False)
-    train_set, test_set = (
-        load_data(plan.data, split=split, preprocessing=plan.preprocessing, root=plan.root)
-        for split in ("train", "test")
-    )
-    network = fresh_model(plan.network, plan.settings.seed).to(plan.device)
-    console.print(_describe(plan, network, len(train_set), len(test_set)), soft_wrap=True)
-    if dry_run:
-        return
-    _make_folder(plan.output)
-    metadata = Metadata(
-        data=data_source(plan.data).record(plan.data),
-        preprocessing=plan.preprocessing,
-        provenance=_provenance(plan),
-        metrics={},
-    )
-    record = None
-    with _progress_bar(console) as bar:
-        updates = len(train_set) // plan.settings.batch_size * plan.settings.epochs
-        task = bar.add_task("updates", total=updates)
-        epochs = train_epochs(
-            network,
-            train_set,
-            test_set,
-            plan.settings,
-            plan.preprocessing,
-            on_batch=lambda batch, loss: bar.advance(task),
-        )
-        try:
-            for record in keep(epochs, network, metadata, plan.output):
-                bar.console.print(_line(record, plan.settings.epochs))
-        except KeyboardInterrupt:
-            raise Stopped(_kept(plan, record)) from None
-    console.print(f"Wrote last.pth (last epoch) and best.pth to {plan.output}", soft_wrap=True)
-
-
-def _provenance(plan: Plan) -> Provenance:
-    import torch
-
-    made = made_by(PROGRAM)
-    return Provenance(
-        command=str(made["command"]),
-        package_version=str(made["gac-energy"]),
-        torch_version=str(made["torch"]),
-        commit=made["commit"],
-        seed=plan.settings.seed,
-        threads=torch.get_num_threads(),
-        device=plan.device,
-        date=str(made["date"]),
-    )
-
-
-def _progress_bar(console: Console) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    text = TextColumn("{task.description}")
-    return Progress(
-        text, BarColumn(), MofNCompleteColumn(), Remaining(), console=console, transient=True
-    )
-
-
-def _describe(plan: Plan, network: MSResNet, train_size: int, test_size: int) -> str:
-    settings, parameters = plan.settings, sum(p.numel() for p in network.parameters())
-    return (
-        f"{plan.model}, {plan.network.encoding} encoder, {plan.network.steps} steps, "
-        f"{parameters:,} parameters\n"
-        f"{plan.data}: {train_size:,} train and {test_size:,} test images, "
-        f"{plan.preprocessing.image_size} x {plan.preprocessing.image_size} pixels\n"
-        f"{settings.epochs} epochs, batch {settings.batch_size}, learning rate {settings.lr}, "
-        f"weight decay {settings.weight_decay}, seed {settings.seed}"
-    )
-
-
-def _line(record: EpochRecord, epochs: int) -> str:
-    return (
-        f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}  loss {record.loss:.4f}  "
-        f"test {record.test_accuracy:.2%} ({record.test_correct}/{record.test_samples})"
-    )
-
-
-def _kept(plan: Plan, record: EpochRecord | None) -> str:
-    if record is None:
-        return "no epoch was finished, nothing was written"
-    return f"kept last.pth (epoch {record.epoch}) and best.pth in {plan.output}"
-
-
-def _make_folder(folder: Path) -> None:
-    """Makes the output folder before hours of training, not after."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write to the folder {folder}")
+if __name__ == "__main__":
+    main()

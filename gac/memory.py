@@ -1,0 +1,63 @@
+"""How much memory training takes, before any of it is taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
+
+from gac.config import MSResNetConfig
+from gac.state import skeleton
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """Bytes that training takes; workspaces of single operations come on top.
+
+    Attributes:
+        parameters: Trainable numbers.
+        weights: Weights, gradients and momentum.
+        saved: What the backward pass needs of one part of a batch.
+        precision: What the network was assumed to compute in.
+    """
+
+    parameters: int
+    weights: int
+    saved: int
+    precision: str = "float32"
+
+    @property
+    def total(self) -> int:
+        """Both."""
+        return self.weights + self.saved
+
+
+def training_memory(config: MSResNetConfig, images: int) -> Memory:
+    """The memory to train a network on so many images at a time.
+
+    The network runs without storage: shapes only.
+    """
+    if config.reads_intensities:  # values are looked at there; the rest of the network is the same
+        config = replace(config, encoder="direct")
+    model = skeleton(config).train()
+    size = config.image_size
+    batch = torch.empty(images, config.in_channels, size, size, device="meta")
+    weights = list(model.parameters())
+    known = {weight.untyped_storage()._cdata for weight in weights}  # meta tensors have no address
+    saved: dict[int, Tensor] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()._cdata
+        if storage not in known:
+            saved[storage] = tensor  # kept alive: its number is not given away again
+        return tensor
+
+    with saved_tensors_hooks(keep, lambda tensor: tensor):
+        model(batch).sum()
+    return Memory(
+        parameters=sum(weight.numel() for weight in weights),
+        weights=3 * sum(weight.nbytes for weight in weights),
+        saved=sum(tensor.untyped_storage().nbytes() for tensor in saved.values()),
+    )
