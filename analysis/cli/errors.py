@@ -20,10 +20,6 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 
-class Stopped(Exception):
-    """Ctrl-C where something can be said of the work so far."""
-
-
 def run(app: typer.Typer, program: str) -> NoReturn:
     """Runs an app on the arguments of this process and ends the process.
 
@@ -42,8 +38,6 @@ def run(app: typer.Typer, program: str) -> NoReturn:
     except OSError as error:  # a full disk behind the output, say: no defect of the package
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - or Python tries it again at exit
         _end(BAD_INPUT, f"{program}: error: {error}")
-    except Stopped as work:
-        _end(INTERRUPTED, f"{program}: stopped; {work}")
     if result == INTERRUPTED:  # typer's answer to Ctrl-C
         _end(INTERRUPTED, f"{program}: stopped")
     sys.exit(result or 0)  # a raised `typer.Exit` comes back as its status, a normal end as None
