@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 import gac
@@ -21,10 +21,12 @@ from analysis.energy.published import published_rows
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
 from analysis.pipeline import analyze
+from analysis.reporting.published_tables import bookings_table, contents_table
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import conventions_table, parts_table
+from analysis.reporting.tables import Column, Table
 from analysis.reporting.terminal import terminal_table
-from analysis.reporting.text import is_wide, joules, titled_table
+from analysis.reporting.text import is_wide, joules
 from analysis.reporting.writers import write_csv
 
 if TYPE_CHECKING:
@@ -112,23 +114,30 @@ def _rate(text: str | None, expected: str) -> Fraction:
 
 def _print(report: Report, asked: Question, console: Console) -> None:
     """By convention and by part if rates are stated; the rates that energies need."""
-    wide = is_wide(console)
     console.print(Text(f"{asked.name}, T = {report.run.steps}: {MARK}", style="bold"))
     if asked.rates is not None:
-        console.print(f"rates: {asked.rates} (non-zero inputs of each layer after the stem)\n")
-        console.print(terminal_table(conventions_table(report), wide=wide), "")
-        console.print(terminal_table(parts_table(report), wide=wide))
-    for energy, where in _energies(asked, report.run.steps):
-        console.print("", _solved_table(report, energy, where))
+        console.print(f"rates: {asked.rates} (non-zero inputs of each layer after the stem)")
+    for table in _tables(report, asked):
+        console.print("", terminal_table(table, wide=is_wide(console)))
+        if table.sentence:
+            console.print(Text(table.sentence, style="dim"))
     console.print(
         Text(
             f"\nConvention {report.convention.describe()}: {report.convention.source}.\n"
-            f"Technology {report.technology.describe()}: {report.technology.sources()}.\n"
-            "One equation with one free rate fits many stories: that a rate is possible does not "
-            "show that an energy was counted so.",
+            f"Technology {report.technology.describe()}: {report.technology.sources()}.",
             style="dim",
         )
     )
+
+
+def _tables(report: Report, asked: Question) -> Iterator[Table]:
+    if asked.rates is not None:
+        yield conventions_table(report)
+        yield parts_table(report)
+    for energy, who in _energies(asked, report.run.steps):
+        yield contents_table(report.run, energy, report.technology, who)
+        yield bookings_table(report.run, energy, report.technology, who)
+        yield _solved_table(report, energy, who)
 
 
 def _energies(asked: Question, steps: int) -> list[tuple[Fraction, str]]:
@@ -138,21 +147,26 @@ def _energies(asked: Question, steps: int) -> list[tuple[Fraction, str]]:
     return [
         (
             parse_energy(f"{row['printed_mj']}mJ"),
-            f"published: {row['source']}; convention {row['convention']}",
+            f"published: {row['source']}; how it was counted is {row['convention']}",
         )
         for row in published_rows()
         if (row["architecture"], row["steps"]) == (asked.name, str(steps))
     ]
 
 
-def _solved_table(report: Report, energy_pj: Fraction, where: str) -> Table:
-    title = f"The one rate that {joules(float(energy_pj))} would need ({where})"
-    table = titled_table(title, "convention")
-    table.add_column("rate", justify="right", no_wrap=True)
-    table.add_column("why there is none")
+def _solved_table(report: Report, energy_pj: Fraction, who: str) -> Table:
     others = [rule for rule in PRESETS.values() if rule != report.convention]
-    for rule in (report.convention, *others):
-        found = solve_rate(report.run, energy_pj, rule, report.technology)
-        rate = "cannot" if found.rate is None else f"{found.rate:.4f}"
-        table.add_row(rule.name, rate, found.reason)
-    return table
+    found = [
+        solve_rate(report.run, energy_pj, rule, report.technology)
+        for rule in (report.convention, *others)
+    ]
+    return Table(
+        name="solved",
+        title=f"The one rate that {joules(float(energy_pj), digits=4)} would need ({who})",
+        columns=(
+            Column(name="convention", heading="convention"),
+            Column(name="rate", heading="rate", kind="rate"),
+            Column(name="reason", heading="why there is none"),
+        ),
+        rows=tuple((s.convention, "cannot" if s.rate is None else s.rate, s.reason) for s in found),
+    )

@@ -112,11 +112,14 @@ class Solved:
         convention: Its name.
         rate: Non-zero share of the input of every layer after the stem; None if there is none.
         reason: Why there is none.
+        nearest_pj: The energy nearest to the one asked for that some rate gives; None where the
+            convention can't be applied.
     """
 
     convention: str
     rate: float | None
     reason: str = ""
+    nearest_pj: float | None = None
 
 
 def solve_rate(run: Run, energy_pj: Fraction, rule: Convention, technology: Technology) -> Solved:
@@ -130,6 +133,7 @@ def solve_rate(run: Run, energy_pj: Fraction, rule: Convention, technology: Tech
     except InputError as error:
         return Solved(convention=rule.name, rate=None, reason=str(error))
     slope = at_one - at_zero
+    nearest = min(max(energy_pj, at_zero), at_one)
     if at_zero > energy_pj:
         reason = f"{_mj(at_zero)} without a single spike"
     elif at_one < energy_pj:
@@ -138,8 +142,8 @@ def solve_rate(run: Run, energy_pj: Fraction, rule: Convention, technology: Tech
         reason = "no operation depends on the rate"
     else:
         rate = float((energy_pj - at_zero) / slope)
-        return Solved(convention=rule.name, rate=rate)
-    return Solved(convention=rule.name, rate=None, reason=reason)
+        return Solved(convention=rule.name, rate=rate, nearest_pj=float(nearest))
+    return Solved(convention=rule.name, rate=None, reason=reason, nearest_pj=float(nearest))
 
 
 def _at(run: Run, rate: int, rule: Convention, technology: Technology) -> Fraction:

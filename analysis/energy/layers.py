@@ -23,6 +23,11 @@ class Range:
         values = (low, nominal, high)
         return cls(low=min(values), nominal=nominal, high=max(values))
 
+    @classmethod
+    def of(cls, value: float) -> Range:
+        """A quantity that is known."""
+        return cls(low=value, nominal=value, high=value)
+
     def times(self, factor: float) -> Range:
         """The same, so many times (``factor`` >= 0)."""
         return Range(low=self.low * factor, nominal=self.nominal * factor, high=self.high * factor)

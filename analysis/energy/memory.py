@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, get_args
 
 from analysis.energy.layers import Layer, Range, is_spiking, layers, not_layers, static_sites
+from analysis.energy.lemaire_costs import Network
 from analysis.errors import InputError
 from analysis.records import Run
 
@@ -90,7 +91,9 @@ class BytesMoved:
         return pd.DataFrame([asdict(layer) | {"total": layer.total} for layer in self.layers])
 
 
-def bytes_moved(run: Run, reuse: Reuse = "none", widths: Widths | None = None) -> BytesMoved:
+def bytes_moved(
+    run: Run, reuse: Reuse = "none", widths: Widths | None = None, network: Network = "snn"
+) -> BytesMoved:
     """Bytes between memory and arithmetic per inference.
 
     Two ends between which real hardware lies; both are ours and follow no paper.
@@ -102,40 +105,60 @@ def bytes_moved(run: Run, reuse: Reuse = "none", widths: Widths | None = None) -
             sites stay in a register. ``step``: every weight, input, potential and output moves
             once per step, spikes as a bit map. ``inference``: the same, weights once in all.
         widths: Bits of every thing; 32, and 1 for a spike in a bit map, unless given.
+        network: ``snn``, or ``fnn``: the same layers without the gate and without spikes at one
+            step.
 
     Raises:
-        InputError: If the kind of reuse is unknown.
+        InputError: If the kind of reuse or the network is unknown.
     """
+    if network not in get_args(Network):
+        allowed = ", ".join(get_args(Network))
+        raise InputError(f"unknown network {network!r} for moved bytes; allowed: {allowed}")
     if reuse not in get_args(Reuse):
         allowed = ", ".join(get_args(Reuse))
         raise InputError(f"unknown reuse {reuse!r} of moved bytes; allowed: {allowed}")
     bits = widths or Widths()
-    moved = [_layer(layer, reuse, bits) for layer in layers(run)]
+    if network == "fnn":
+        plain = [layer for layer in layers(run) if layer.site.role != "gate"]
+        moved = tuple(_dense(layer, reuse, bits, steps=1) for layer in plain)
+    else:
+        moved = (*(_layer(x, reuse, bits) for x in layers(run)), *_neurons(run, reuse, bits))
     return BytesMoved(
-        reuse=reuse,
-        widths=bits,
-        layers=(*moved, *_neurons(run, reuse, bits)),
-        leaves_out=tuple(_left_out(run)),
+        reuse=reuse, widths=bits, layers=moved, leaves_out=tuple(_left_out(run, network))
     )
 
 
 def _layer(layer: Layer, reuse: Reuse, bits: Widths) -> LayerBytes:
-    spiking = is_spiking(layer.site)
+    if not is_spiking(layer.site):
+        return _dense(layer, reuse, bits, steps=layer.steps)
     weights = Fraction(layer.site.weights) * (layer.steps if reuse == "step" else 1)
-    inputs, potentials = layer.inputs * (bits.spike if spiking else bits.activation), Fraction(0)
-    if reuse == "none" and spiking:
+    inputs, potentials = layer.inputs * bits.spike, Fraction(0)
+    if reuse == "none":
         weights = Fraction(layer.site.synops, layer.samples)
         inputs = layer.input_spikes * bits.message
         potentials = 2 * weights * bits.potential
-    elif reuse == "none":
-        weights, inputs = layer.macs, layer.macs * bits.activation
     return LayerBytes(
         name=str(layer.site.key),
-        kind="spiking" if spiking else "dense",
+        kind="spiking",
         weights=float(weights * bits.weight / 8),
         inputs=float(inputs / 8),
         potentials=float(potentials / 8),
-        outputs=0.0 if spiking else float(layer.outputs * bits.activation / 8),
+    )
+
+
+def _dense(layer: Layer, reuse: Reuse, bits: Widths, *, steps: int) -> LayerBytes:
+    """A layer on real values that runs at so many steps."""
+    share = Fraction(steps, layer.steps)
+    weights = Fraction(layer.site.weights) * (steps if reuse == "step" else 1)
+    inputs = share * layer.inputs
+    if reuse == "none":
+        weights = inputs = share * layer.macs
+    return LayerBytes(
+        name=str(layer.site.key),
+        kind="dense",
+        weights=float(weights * bits.weight / 8),
+        inputs=float(inputs * bits.activation / 8),
+        outputs=float(share * layer.outputs * bits.activation / 8),
     )
 
 
@@ -152,11 +175,12 @@ def _neurons(run: Run, reuse: Reuse, bits: Widths) -> Iterator[LayerBytes]:
         )
 
 
-def _left_out(run: Run) -> Iterator[str]:
+def _left_out(run: Run, network: Network) -> Iterator[str]:
     yield "biases, pooling, residual additions, gate products and softmax"
-    yield "currents on their way from a spiking layer to its neurons"
-    yield "neuron state other than one potential per neuron"
-    if static_sites(run):
+    if network == "snn":
+        yield "currents on their way from a spiking layer to its neurons"
+        yield "neuron state other than one potential per neuron"
+    if network == "snn" and static_sites(run):
         yield f"what one execution for all steps would save: {', '.join(static_sites(run))}"
     if not_layers(run):
         yield f"sizes not known: {', '.join(not_layers(run))}"

@@ -15,7 +15,7 @@ from analysis.energy.synapses import spikes_per_synapse
 from analysis.energy.technology import Technology, technology
 from analysis.errors import InputError
 from analysis.records import Run, SiteRecord, moment_column
-from analysis.reporting import breakdown, by_sample, by_step
+from analysis.reporting import breakdown, by_sample, by_step, counterpart_table, memory_tables
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -226,6 +226,30 @@ class Report:
             InputError: As `sample_energy`, or if the run had no labels.
         """
         return by_sample.groups_frame(self.sample_energy(), by)
+
+    @cached_property
+    def memory(self) -> pd.DataFrame:
+        """Energy per sample under every model that prices memory; one row per model.
+
+        Columns: model; energy_pj, counterpart_pj (the network without spikes in the same model)
+        and ratio, each with ``_low`` and ``_high`` where constants are ranges; counterpart,
+        source, leaves_out. Neither convention nor technology of this report plays a part.
+        """
+        return memory_tables.memory_frame(self.run)
+
+    def counterpart(self, zeros: float | None = None) -> pd.DataFrame:
+        """The network beside the same shape without spikes, per sample; one row per network.
+
+        Columns: network, steps, acs, macs, energy_pj, ratio (of this network to it).
+
+        Args:
+            zeros: Share of activations that a ReLU network skips, given and not measured; none:
+                the dense one only.
+
+        Raises:
+            InputError: If the share is none.
+        """
+        return counterpart_table.counterpart_frame(self.energy, zeros)
 
     @cached_property
     def curve(self) -> pd.DataFrame:
