@@ -71,7 +71,7 @@ def analyze(
         on_batch: Called after each batch with its number of samples.
         until: Stop early, once half of the interval of the total synops is this share of them,
             0.01 say. The batches must come in random order; see `counting.sampling`.
-        sample_index: Place of each of these samples among all, for the rows of ``per_sample``.
+        sample_index: Place of each of these samples in the data, for the rows of ``per_sample``.
         across_processes: False counts in this process alone, also inside a group.
 
     Raises:

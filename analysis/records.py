@@ -252,6 +252,7 @@ class Run:
         warnings: What a reader should know before trusting a number.
         provenance: Versions, device, precision, data: whatever made the run.
         per_sample: Counts of each sample, if they were asked for.
+        sample_index: Place of each of those samples in the data, if that is known.
         labels, predicted: Of each sample: its label, and its most likely class after each step;
             then only, and only with labels.
         sampling: Why it ended where it did, if not simply with the data.
@@ -270,6 +271,7 @@ class Run:
     warnings: tuple[str, ...] = ()
     provenance: Mapping[str, Any] = field(default_factory=dict)
     per_sample: tuple[SampleCount, ...] = ()
+    sample_index: tuple[int, ...] = ()
     labels: tuple[int, ...] = ()
     predicted: tuple[tuple[int, ...], ...] = ()
     sampling: Sampling | None = None

@@ -16,6 +16,7 @@ from analysis.energy import technology as technologies
 from analysis.errors import InputError
 from analysis.records import Role
 from analysis.reporting.axes import Axis
+from analysis.reporting.wanted import Wanted
 
 # Plain help: typer's boxed one loads a Markdown renderer, half of the time it takes to answer.
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -66,6 +67,9 @@ def analyze(
     crosscheck: opt.Crosscheck = False,
     against: opt.Against = None,
     with_published: opt.WithPublished = False,
+    versus: opt.Versus = None,
+    memory: opt.Memory = False,
+    ann: opt.Ann = None,
     budget: opt.BudgetFile = None,
     write_budget: opt.WriteBudget = None,
     margin: opt.Margin = None,
@@ -89,13 +93,16 @@ def analyze(
     changes = {name: value for name, value in fields.items() if value is not None}
     rule = conventions.convention(convention, **changes)
     prices = technologies.technology(technology)
+    other = None if versus is None else conventions.convention(versus)
+    if ann is not None and not 0 <= ann <= 1:
+        raise InputError(f"--ann takes a share of zero activations from 0 to 1, got {ann}")
+    wanted = Wanted(memory=memory, zeros=ann, versus=other)
     if arch is not None:
-        _only_architecture(inputs, rates, solve_rate)
+        _only_architecture(inputs, rates, solve_rate, per_sample=bool(per_sample))
         from analysis.cli.architecture import Question, answer
 
-        answer(
-            Question(name=arch, steps=steps, rates=rates, solve=solve_rate), rule, prices, output
-        )
+        question = Question(name=arch, steps=steps, rates=rates, solve=solve_rate, wanted=wanted)
+        answer(question, rule, prices, output)
         return
     if rates is not None or solve_rate is not None:
         raise InputError("--rates and --solve-rate need an architecture: --arch NAME")
@@ -128,6 +135,8 @@ def analyze(
         top=top,
         against=against,
         published=with_published,
+        wanted=wanted,
+        samples=bool(per_sample),
         gate=Gate(
             check=budget, write=write_budget, margin=margin, junit=junit, technology=technology
         ),
@@ -167,9 +176,13 @@ def _role(text: str) -> tuple[str, Role]:
     return pattern, cast(Role, role)
 
 
-def _only_architecture(inputs: list[Path] | None, rates: str | None, solve: str | None) -> None:
+def _only_architecture(
+    inputs: list[Path] | None, rates: str | None, solve: str | None, *, per_sample: bool
+) -> None:
     if inputs:
         raise InputError("give a checkpoint or --arch, not both")
+    if per_sample:
+        raise InputError("--per-sample needs samples: no architecture at stated rates has any")
     if rates is None and solve is None:
         raise InputError("--arch needs --rates, or --solve-rate with an energy")
 

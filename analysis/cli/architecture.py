@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,16 +17,18 @@ import gac
 from analysis.cli.provenance import made_by
 from analysis.energy.conventions import PRESETS, Convention
 from analysis.energy.estimate import MARK, at_rates, parse_energy, solve_rate
-from analysis.energy.published import published_rows
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
 from analysis.pipeline import analyze
+from analysis.reporting.energy_sections import energy_sections, published_energies
 from analysis.reporting.published_tables import bookings_table, contents_table
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import conventions_table, parts_table
+from analysis.reporting.summary import print_section
 from analysis.reporting.tables import Column, Table
 from analysis.reporting.terminal import terminal_table
 from analysis.reporting.text import is_wide, joules
+from analysis.reporting.wanted import Wanted
 from analysis.reporting.writers import write_csv
 
 if TYPE_CHECKING:
@@ -42,12 +44,14 @@ class Question:
         steps: Simulation steps T; the architecture's own by default.
         rates: One rate, or the path of a CSV file of rates by layer.
         solve: An energy such as ``1.49mJ``; by default those published for the architecture.
+        wanted: Sections on request.
     """
 
     name: str
     steps: int | None = None
     rates: str | None = None
     solve: str | None = None
+    wanted: Wanted = field(default_factory=Wanted)
 
 
 def answer(asked: Question, rule: Convention, prices: Technology, output: Path | None) -> None:
@@ -121,6 +125,8 @@ def _print(report: Report, asked: Question, console: Console) -> None:
         console.print("", terminal_table(table, wide=is_wide(console)))
         if table.sentence:
             console.print(Text(table.sentence, style="dim"))
+    for section in energy_sections(report, asked.wanted) if asked.rates is not None else ():
+        print_section(section, console)
     console.print(
         Text(
             f"\nConvention {report.convention.describe()}: {report.convention.source}.\n"
@@ -140,18 +146,11 @@ def _tables(report: Report, asked: Question) -> Iterator[Table]:
         yield _solved_table(report, energy, who)
 
 
-def _energies(asked: Question, steps: int) -> list[tuple[Fraction, str]]:
+def _energies(asked: Question, steps: int) -> Iterable[tuple[Fraction, str]]:
     """Energies to solve for, picojoules, each with who says so."""
     if asked.solve is not None:
         return [(parse_energy(asked.solve), "as asked for")]
-    return [
-        (
-            parse_energy(f"{row['printed_mj']}mJ"),
-            f"published: {row['source']}; how it was counted is {row['convention']}",
-        )
-        for row in published_rows()
-        if (row["architecture"], row["steps"]) == (asked.name, str(steps))
-    ]
+    return published_energies(asked.name, steps)
 
 
 def _solved_table(report: Report, energy_pj: Fraction, who: str) -> Table:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from analysis.errors import InputError
 from analysis.reporting.bibliography import bibtex
 from analysis.reporting.html.page import write_html
 from analysis.reporting.latex import latex_table, write_latex
@@ -42,7 +44,12 @@ def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> 
         ("conventions", report.by_role()),
     ):
         write_text(folder / f"{name}.csv", frame.assign(data=data).to_csv(index=False))
-    names = ["report.json", "report.html", "report.md", "report.tex", "references.bib"]
+    names = []
+    if report.run.per_sample:
+        with suppress(InputError):  # this convention needs counts that are not kept per sample
+            write_text(folder / "samples.csv", report.sample_energy().to_csv(index=False))
+            names.append("samples.csv")
+    names += ["report.json", "report.html", "report.md", "report.tex", "references.bib"]
     names += ["sites.csv", "neurons.csv", "steps.csv", "conventions.csv"]
     for table in (table for section in more for table in section.tables):
         write_table_csv(table, folder / f"{table.name}.csv")

@@ -215,6 +215,30 @@ WithPublished = Annotated[
         help="add the rows of the literature, each with its own convention",
     ),
 ]
+Versus = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CONVENTION",
+        rich_help_panel=_COMPARE,
+        help="what moves the number from --convention to this one, field by field",
+    ),
+]
+Memory = Annotated[
+    bool,
+    typer.Option(
+        "--memory",
+        rich_help_panel=_COMPARE,
+        help="models that price memory (Lemaire, bytes moved, few bits), each without spikes too",
+    ),
+]
+Ann = Annotated[
+    float | None,
+    typer.Option(
+        metavar="ZEROS",
+        rich_help_panel=_COMPARE,
+        help="beside ReLUs in the same shape, dense and with this share of zeros skipped: 0.5",
+    ),
+]
 BudgetFile = Annotated[
     Path | None,
     typer.Option(

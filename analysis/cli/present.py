@@ -23,12 +23,15 @@ from analysis.reporting.compare import (
     published_table,
 )
 from analysis.reporting.crosscheck_table import crosscheck_section, print_crosscheck
+from analysis.reporting.detail_tables import extremes_table, groups_table
+from analysis.reporting.energy_sections import energy_sections
 from analysis.reporting.report import Report
 from analysis.reporting.sections import Section
-from analysis.reporting.summary import print_report
+from analysis.reporting.summary import print_report, print_section
 from analysis.reporting.tables import Table
 from analysis.reporting.terminal import terminal_table
 from analysis.reporting.text import is_wide
+from analysis.reporting.wanted import Wanted
 from analysis.reporting.writers import make_folder, read_report
 
 
@@ -43,6 +46,8 @@ class Wish:
         against: An older report to compare with.
         published: Whether to show the rows of the literature.
         gate: What is asked of budgets.
+        wanted: Further sections.
+        samples: Whether to print the tables of single samples.
     """
 
     inputs: tuple[Path, ...] = ()
@@ -52,6 +57,8 @@ class Wish:
     against: Path | None = None
     published: bool = False
     gate: Gate = field(default_factory=Gate)
+    wanted: Wanted = field(default_factory=Wanted)
+    samples: bool = False
 
 
 def present(job: Job, wish: Wish, rule: Convention, prices: Technology) -> int:
@@ -104,7 +111,7 @@ def _outcome(job: Job, file: Path | None, rule: Convention, prices: Technology) 
 
 
 def _present_one(outcome: Outcome, wish: Wish, older: Report | None, console: Console) -> int:
-    report, wide = outcome.report, is_wide(console)
+    report = outcome.report
     print_report(report, console, axis=wish.axis, top=wish.top)
     more: list[Section] = []
     if outcome.crosscheck is not None:
@@ -114,14 +121,12 @@ def _present_one(outcome: Outcome, wish: Wish, older: Report | None, console: Co
         more.append(_changes(report, older))
     if wish.published:
         more.append(_literature())
-    shown = [
-        table
-        for section in more[bool(outcome.crosscheck is not None) :]
-        for table in section.tables
-    ]
-    for table in shown:
-        console.print("", terminal_table(table, wide=wide))
-        console.print(Text(table.sentence, style="dim"))
+    more += energy_sections(report, wish.wanted)
+    if wish.samples:
+        for table in (*groups_table(report), extremes_table(report)):
+            console.print("", terminal_table(table, wide=is_wide(console)))
+    for section in more[outcome.crosscheck is not None :]:
+        print_section(section, console)
     if wish.output is not None:
         _written(write_report(report, wish.output, more), console)
     return hold(report, wish.gate, console)

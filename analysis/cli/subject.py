@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Subset
 from analysis.errors import InputError
 from gac.checkpoint import Checkpoint, load, shipped_checkpoint
 from gac.data import data_source, load_data, usual_preprocessing
+from gac.registry import ARCHITECTURES
 
 if TYPE_CHECKING:
     from analysis.cli.job import Job
@@ -34,7 +35,7 @@ class Subject:
     Attributes:
         model: On the CPU.
         batches: The batches of one process.
-        share: Places of that process' samples among all; None where they are not known.
+        share: Places of that process' samples in the data; None where they are not known.
         samples: How many there are in all; None where that is not known.
         of: What they were drawn from, such as ``digits test``, and how many that holds.
         example: One sample as a batch, for the crosscheck.
@@ -74,6 +75,7 @@ def from_checkpoint(job: Job, file: Path | None) -> Subject:
     how = _preprocessing(network, name)
     everything = load_data(name, preprocessing=how, root=job.data_root, seed=job.seed)
     chosen = _draw(everything, job)
+    places = chosen.indices if isinstance(chosen, Subset) else range(len(chosen))
     labelled = everything.labelled and _same_classes(network, name)
 
     def batches(place: Place) -> Iterable[Any]:
@@ -84,7 +86,7 @@ def from_checkpoint(job: Job, file: Path | None) -> Subject:
     return Subject(
         model=network.model,
         batches=batches,
-        share=lambda place: place.share(len(chosen)),
+        share=lambda place: [places[position] for position in place.share(len(chosen))],
         samples=len(chosen),
         of=(RANDOM_INPUT if everything.random else f"{name} test", len(everything)),
         example=lambda: chosen[0][0].unsqueeze(0),
@@ -178,8 +180,19 @@ def _described(network: Checkpoint) -> dict[str, Any]:
         "model": f"{structure}, {parameters:,} parameters",
         "method": structure + recipe,
         "parameters": parameters,
+        "architecture": _architecture(network),
         "training_seed": made.seed if made else None,
     }
+
+
+def _architecture(network: Checkpoint) -> str | None:
+    """The name under which its architecture is known, whatever its number of steps."""
+    found = (
+        name
+        for name, known in ARCHITECTURES.items()
+        if replace(known, steps=network.config.steps) == network.config
+    )
+    return next(found, None)
 
 
 def _recipe(command: str) -> str:

@@ -263,6 +263,7 @@ def _in_place(run: Run, places: Sequence[int]) -> Run:
         per_sample=tuple(
             replace(c, counts=tuple(c.counts[row] for row in order)) for c in run.per_sample
         ),
+        sample_index=tuple(places[row] for row in order),
         labels=tuple(run.labels[row] for row in order if run.labels),
         predicted=tuple(run.predicted[row] for row in order if run.predicted),
     )

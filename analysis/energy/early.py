@@ -40,6 +40,7 @@ def up_to(run: Run, steps: int) -> Run:
         correct=right[steps - 1] if len(right) == run.steps else None,
         correct_by_step=right[:steps] if len(right) == run.steps else (),
         per_sample=(),
+        sample_index=(),
         labels=(),
         predicted=(),
         sampling=None,

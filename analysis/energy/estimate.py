@@ -48,8 +48,12 @@ def at_rates(run: Run, rates: Fraction | Mapping[str, Fraction]) -> Run:
         neurons=tuple(_firing(n, sites, run.samples) for n in run.neurons),
         moments=Moments(columns=(), mean=(), scatter=()),
         correct=None,
+        correct_by_step=(),
         warnings=(),
         per_sample=(),
+        sample_index=(),
+        labels=(),
+        predicted=(),
         provenance={**run.provenance, "data": f"none: {MARK}", "notes": [MARK]},
     )
 

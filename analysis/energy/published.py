@@ -59,8 +59,8 @@ def published() -> pd.DataFrame:
 
     Columns: source, row, architecture (of this package, if it is one), steps, parameters_m,
     top1 (%), acs_g and macs_g (in units of 10^9, as stated), printed_mj, technology,
-    convention, preset (of ours that counts so), matches (whether the stated operations give the printed digits), recomputed_mj,
-    remark. Missing values were not stated.
+    convention, preset (of ours that counts so), matches (whether the stated operations give the
+    printed digits), recomputed_mj, remark. Missing values were not stated.
     """
     import pandas as pd
 

@@ -71,7 +71,8 @@ class Workload:
 
     Attributes:
         steps: T of the spiking network.
-        synapses: Weight elements that meet inputs in one step, convolutions unrolled.
+        synapses: Pairs of input and weight element in one step, convolutions unrolled, products
+            with padding left out.
         synops: Accumulates over all steps.
         neurons, spikes: Spiking neurons, and their spikes over all steps.
         states: Neurons with a potential, readout included.
@@ -167,7 +168,7 @@ def workload(run: Run) -> Workload:
     neurons = sum(neuron.neurons for neuron in run.neurons)
     return Workload(
         steps=run.steps,
-        synapses=float(sum(layer.macs for layer in spiking) / run.steps),
+        synapses=sum(layer.site.inside_macs for layer in spiking) / (run.samples * run.steps),
         synops=sum(layer.site.synops for layer in spiking) / run.samples,
         neurons=neurons,
         spikes=sum(neuron.spikes for neuron in run.neurons) / run.samples,

@@ -43,7 +43,8 @@ def sample_energy_frame(energy: Energy) -> pd.DataFrame:
             each = float(slope.acs) * ac_pj + float(slope.macs) * mac_pj
             varying += each * counts[_KIND[slope.quantity], slope.key]
     rest = float(energy.exact_pj(energy.total)) - varying.mean()
-    frame = pd.DataFrame({"sample": range(run.samples), "energy_pj": varying + rest})
+    places = run.sample_index or range(run.samples)
+    frame = pd.DataFrame({"sample": places, "energy_pj": varying + rest})
     if not run.labels:
         return frame
     predicted = [classes[-1] for classes in run.predicted]

@@ -94,6 +94,37 @@ def groups_table(report: Report) -> tuple[Table, ...]:
     )
 
 
+def extremes_table(report: Report, count: int = 5) -> Table:
+    """The cheapest and the dearest samples; all of them if they are few.
+
+    Raises:
+        InputError: As `Report.sample_energy`.
+    """
+    frame = report.sample_energy().sort_values("energy_pj", kind="stable")
+    rows = frame.to_dict("records")
+    ends = rows if len(rows) <= 2 * count else rows[:count] + rows[-count:]
+    mean = float(frame.energy_pj.mean())
+    answers = ("label", "predicted") if report.run.labels else ()
+    return Table(
+        name="extremes",
+        title=f"The cheapest and the dearest of {len(rows)} samples",
+        columns=(
+            Column(name="sample", heading="sample", kind="integer"),
+            _ENERGY,
+            Column(name="to_mean", heading="to the mean", kind="fraction"),
+            *(Column(name=name, heading=name, kind="integer") for name in answers),
+        ),
+        rows=tuple(
+            (
+                row["sample"], row["energy_pj"], row["energy_pj"] / mean if mean else None,
+                *(row[name] for name in answers),
+            )
+            for row in ends
+        ),
+        sentence="Samples are numbered from 0, by their place in the data.",
+    )  # fmt: skip
+
+
 def _groups(report: Report, by: Any, title: str) -> Table:
     words = {True: "right", False: "wrong"} if by == "correct" else {}
     rows: list[Row] = [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from analysis.energy.layers import Range
 from analysis.energy.lemaire import lemaire
-from analysis.energy.lemaire_costs import Memory
+from analysis.energy.lemaire_costs import LayerEnergy, Memory
 from analysis.energy.models import memory_models
 from analysis.energy.quantised import PUBLISHED_CROSSINGS, bit_matched
 from analysis.energy.synapses import spikes_per_synapse
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
 _ENDS = ("low", "nominal", "high")
 _QUANTITIES = ("energy_pj", "counterpart_pj", "ratio")
-_PARTS = ("operations", "addressing", "input", "parameters", "potentials", "output", "total")
+_PARTS = {
+    "operations": "operations",
+    "addressing": "addressing",
+    "in_out": "in, out",
+    "parameters": "weights",
+    "potentials": "potentials",
+    "total": "total",
+}
 
 
 def memory_frame(run: Run) -> pd.DataFrame:
@@ -105,23 +112,27 @@ def lemaire_table(run: Run, memory: Memory = "linear") -> Table:
             Column(name="layer", heading="layer"),
             Column(name="kind", heading="kind", meaning="what it works on; or neurons"),
             *(
-                Column(
-                    name=f"{part}_pj", heading=part, kind="joules", roomy=part not in ("total",)
-                )
-                for part in _PARTS
+                Column(name=f"{part}_pj", heading=heading, kind="joules", roomy=part != "total")
+                for part, heading in _PARTS.items()
             ),
             Column(name="share", heading="share", kind="share"),
         ),
-        rows=tuple(
-            (
-                layer.name, layer.kind, *(getattr(layer, f"{part}_pj") or None for part in _PARTS),
-                layer.total_pj / total if total else 0.0,
-            )
-            for layer in found.layers
-        ),
-        sentence="Weights, potentials, inputs and outputs each lie in a memory of their own size; "
-        "a neuron layer has a row of its own.",
+        rows=tuple((x.name, x.kind, *_spent(x), _part(x.total_pj, total)) for x in found.layers),
+        sentence="Weights with biases, potentials, inputs and outputs each lie in a memory of "
+        "their own size; a neuron layer has a row of its own.",
+    )
+
+
+def _spent(layer: LayerEnergy) -> tuple[Cell, ...]:
+    spent = (
+        layer.operations_pj, layer.addressing_pj, layer.input_pj + layer.output_pj,
+        layer.parameters_pj, layer.potentials_pj, layer.total_pj,
     )  # fmt: skip
+    return tuple(pj or None for pj in spent)
+
+
+def _part(value: float, whole: float) -> float:
+    return value / whole if whole else 0.0
 
 
 def memory_notes(run: Run) -> tuple[str, ...]:
@@ -130,4 +141,11 @@ def memory_notes(run: Run) -> tuple[str, ...]:
     for model in memory_models(run):
         groups.setdefault(model.name.partition(",")[0], model.leaves_out)
     left_out = (f"{name} leaves out: {'; '.join(items)}." for name, items in groups.items())
-    return (_verdicts(run), *left_out)
+    return (_verdicts(run), _arithmetic(run), *left_out)
+
+
+def _arithmetic(run: Run) -> str:
+    found = lemaire(run)
+    spent = sum(layer.operations_pj for layer in found.layers)
+    share = 100 * _part(spent, found.total_pj)
+    return f"After Lemaire et al., linear memory, arithmetic is {share:.1f} % of the energy."

@@ -1,4 +1,4 @@
-"""Published energies: as a list, and beside what a network's parts cost."""
+"""A published energy beside what the parts of a network cost, and the rates it implies."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from analysis.energy.charges import Charge
 from analysis.energy.conventions import ChargedSteps
 from analysis.energy.energy import Energy
 from analysis.energy.estimate import at_rates
-from analysis.energy.published import matches_print, published_rows, recomputed_mj
 from analysis.energy.technology import Technology
 from analysis.records import Run
 from analysis.reporting.breakdown import by_part
 from analysis.reporting.tables import Cell, Column, Row, Table
 from analysis.reporting.text import joules
 
-_PJ_PER_MJ = 10**9
 _STEM_WORDS: dict[ChargedSteps, str] = {
     "free": "left out",
     "once": "MACs once",
@@ -29,43 +27,6 @@ _GATE_WORDS = {
     "MACs once": "MACs once",
     "MACs": "MACs T times",
 }
-
-
-def published_table() -> Table:
-    """Energies that papers print, each recomputed from the operations it states."""
-    return Table(
-        name="published",
-        title="Published energies, and what their own operations give at their prices",
-        columns=(
-            Column(name="row", heading="row"),
-            Column(name="steps", heading="T", kind="integer"),
-            Column(name="acs", heading="ACs", kind="count"),
-            Column(name="macs", heading="MACs", kind="count"),
-            Column(name="printed_pj", heading="printed", kind="joules"),
-            Column(name="recomputed_pj", heading="recomputed", kind="joules"),
-            Column(name="matches", heading="equal"),
-            Column(name="preset", heading="counts as"),
-            Column(name="convention", heading="how it counts", roomy=True),
-            Column(name="source", heading="source", roomy=True),
-        ),
-        rows=tuple(_published_row(row) for row in published_rows()),
-        sentence="Equal: to the last printed digit. Never compare energies that count differently.",
-    )
-
-
-def _published_row(row: dict[str, str]) -> Row:
-    found, equal = recomputed_mj(row), matches_print(row)
-    return (
-        row["row"],
-        int(row["steps"]) if row["steps"] else None,
-        *(float(row[name]) * 1e9 if row[name] else None for name in ("acs_g", "macs_g")),
-        float(row["printed_mj"]) * _PJ_PER_MJ,
-        None if found is None else float(found) * _PJ_PER_MJ,
-        {True: "yes", False: "no", None: ""}[equal],
-        row["preset"],
-        row["convention"],
-        row["source"],
-    )
 
 
 def contents_table(run: Run, energy_pj: Fraction, prices: Technology, who: str) -> Table:

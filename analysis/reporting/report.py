@@ -125,7 +125,8 @@ class Report:
     def samples(self) -> pd.DataFrame:
         """Exact counts of every sample; long form.
 
-        Kinds: synops of a ``site``, its non-zero ``input``, spikes of a ``neuron`` layer.
+        Samples go by their place in the data, if it is known. Kinds: synops of a ``site``, its
+        non-zero ``input``, spikes of a ``neuron`` layer.
 
         Raises:
             InputError: If the run did not keep them.
@@ -134,10 +135,11 @@ class Report:
 
         if not self.run.per_sample:
             raise InputError("this run kept no counts per sample; analyse with per_sample=True")
+        places = self.run.sample_index or range(self.run.samples)
         rows = [
             (sample, c.kind, c.key.name, c.key.index, c.key.call, step, count)
             for c in self.run.per_sample
-            for sample, counts in enumerate(c.counts)
+            for sample, counts in zip(places, c.counts, strict=True)
             for step, count in enumerate(counts)
         ]
         columns = ["sample", "kind", "site", "index", "call", "step", "count"]

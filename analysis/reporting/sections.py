@@ -13,6 +13,7 @@ from analysis.errors import InputError
 from analysis.reporting import figures
 from analysis.reporting.detail_tables import (
     curve_table,
+    extremes_table,
     groups_table,
     issues_table,
     provenance_table,
@@ -134,7 +135,7 @@ def _samples(report: Report) -> Section | None:
         short="Samples",
         lead=figures.samples_sentence(report),
         figures=(figure,),
-        tables=groups_table(report),
+        tables=(*groups_table(report), extremes_table(report)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from math import isnan
 from typing import Any
 
@@ -11,11 +12,14 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.energy.charges import work_left_out
+from analysis.errors import InputError
 from analysis.records import Run
 from analysis.reporting.axes import Axis
 from analysis.reporting.by import LARGEST_BY, breakdown_table
+from analysis.reporting.detail_tables import curve_table
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import conventions_table, neurons_table, parts_table
+from analysis.reporting.sections import Section
 from analysis.reporting.spike_driven import not_spike_driven
 from analysis.reporting.tables import Table
 from analysis.reporting.terminal import terminal_table
@@ -47,6 +51,17 @@ def print_report(
     console.print(Group(*_parts(report, table, wide=is_wide(console))))
 
 
+def print_section(section: Section, console: Console) -> None:
+    """Prints the words and tables of a section."""
+    console.print("", Text(section.lead), sep="\n")
+    for table in section.tables:
+        console.print("", terminal_table(table, wide=is_wide(console)))
+        if table.sentence:
+            console.print(Text(table.sentence, style="dim"))
+    for note in section.notes:
+        console.print(Text(note))
+
+
 def _parts(report: Report, table: Table, *, wide: bool) -> Iterator[RenderableType]:
     yield _headline(report)
     yield ""
@@ -55,12 +70,21 @@ def _parts(report: Report, table: Table, *, wide: bool) -> Iterator[RenderableTy
     for part in (conventions_table(report), parts_table(report), table, neurons_table(report)):
         yield ""
         yield terminal_table(part, wide=wide)
+    yield from _curve(report, wide=wide)
     yield from _sampling(report.run)
     for note in report.run.provenance.get("notes", ()):
         yield Text(f"note: {note}")
     for warning in report.run.warnings:
         yield Text(f"warning: {warning}", style="yellow")
     yield _how(report)
+
+
+def _curve(report: Report, *, wide: bool) -> Iterator[RenderableType]:
+    if not report.run.correct_by_step or report.run.steps == 1:
+        return
+    with suppress(InputError):  # this convention needs counts that are not kept by step
+        yield ""
+        yield terminal_table(curve_table(report), wide=wide)
 
 
 def _headline(report: Report) -> RenderableType:

@@ -48,6 +48,7 @@ def test_answers_of_single_samples_are_kept_on_request_only():
 def test_answers_follow_the_places_of_the_samples():
     found = run(torch.tensor([0, 1]), sample_index=[7, 3])
     assert found.labels == (1, 0)
+    assert found.sample_index == (3, 7)
     assert found.predicted == ((1, 1, 1), (1, 0, 0))
 
 

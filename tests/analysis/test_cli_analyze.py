@@ -45,6 +45,22 @@ def test_without_an_argument_the_shipped_network_is_analysed(run, tmp_path):
     assert len((tmp_path / "sites.csv").read_text().splitlines()) == 1 + len(table["run"]["sites"])
 
 
+def test_single_samples_are_named_by_their_place_in_the_data(run, tmp_path):
+    done = run("--samples", 24, "--per-sample", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in (
+        "Read out after each step",
+        "Right and wrong answers",
+        "cheapest and the dearest",
+    ):
+        assert words in done.stdout
+    header, *rows = (tmp_path / "samples.csv").read_text().splitlines()
+    assert header == "sample,energy_pj,label,predicted,correct"
+    places = [int(row.split(",")[0]) for row in rows]
+    assert places == sorted(set(places))
+    assert max(places) > 24  # of 360
+
+
 @pytest.fixture(scope="module")
 def released(tmp_path_factory):
     """A state dict of the released code's form."""

@@ -84,6 +84,10 @@ def test_a_changed_field_is_in_the_name_of_the_convention(run):
         (["--arch", "msresnet8", "--rates", "{csv}"], "expected the columns site,rate"),
         (["--arch", "msresnet8", "--solve-rate", "5"], "expected an energy such as 1.49mJ"),
         (["x.pth", "--arch", "msresnet8", "--rates", "0"], "not both"),
+        (["--arch", "msresnet8", "--rates", "0", "--per-sample"], "--per-sample needs samples"),
+        (["--versus", "eq99"], "unknown convention 'eq99'; known: operand"),
+        (["--ann", "1.5"], "--ann takes a share of zero activations from 0 to 1, got 1.5"),
+        (["--ann", "nan"], "from 0 to 1, got nan"),
     ],
 )
 def test_bad_input_gets_one_line_and_status_2(run, arguments, message, tmp_path):
@@ -92,3 +96,12 @@ def test_bad_input_gets_one_line_and_status_2(run, arguments, message, tmp_path)
     assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_architecture_can_be_asked_for_memory_counterpart_and_differences(run):
+    done = run(
+        "--arch", "msresnet8", "--rates", "0.2", "--memory", "--ann", "0.5", "--versus", "folk"
+    )
+    assert done.returncode == 0, done.stderr
+    for words in ("Lemaire, linear memory", "50 % zeros skipped", "What moves the number"):
+        assert words in done.stdout

@@ -106,12 +106,12 @@ def test_one_matrix_by_hand():
 
 
 def test_one_convolution_by_hand():
-    # Unrolled: 144 synapses per step; 45 synops per sample; 16 values in, 16 out.
+    # Unrolled: 100 synapses per step; 45 synops per sample; 16 values in, 16 out.
     work = workload(run_of(CONV))
-    assert (work.synapses, work.synops, work.activations) == (144, 45, 32)
+    assert (work.synapses, work.synops, work.activations) == (100, 45, 32)
     found = bit_matched(run_of(CONV))
-    assert found.in_rate == 45 / (4 * 144)
-    fetches = 45 * 8 * 20, 144 * 3 * 20  # what outweighs all else
+    assert found.in_rate == 45 / (4 * 100) == spikes_per_synapse(run_of(CONV)).value / 4
+    fetches = 45 * 8 * 20, 100 * 3 * 20  # what outweighs all else
     assert found.snn_pj.nominal == pytest.approx(fetches[0], rel=0.02)
     assert found.qnn_pj.nominal == pytest.approx(fetches[1], rel=0.02)
     assert found.ratio.nominal == pytest.approx(found.snn_pj.nominal / found.qnn_pj.nominal)
