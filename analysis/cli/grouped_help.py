@@ -8,7 +8,7 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperOption
 
-_NAMES = 26  # columns for an option and what it takes
+_NAMES = 25  # columns for an option and what it takes
 
 
 class GroupedCommand(TyperCommand):

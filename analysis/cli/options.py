@@ -34,7 +34,7 @@ Data = Annotated[
     typer.Option(
         metavar="NAME",
         rich_help_panel=_RUN,
-        help=f"{', '.join(DATASETS)}, MODULE:LOADER; default its own",
+        help=f"{', '.join(DATASETS)}, MODULE:LOADER; default own",
     ),
 ]
 DataRoot = Annotated[
@@ -50,7 +50,7 @@ Model = Annotated[
     typer.Option(
         metavar="MODULE:FACTORY",
         rich_help_panel=_RUN,
-        help="any torch model, by the function that builds it; weights: CHECKPOINT.pth",
+        help="any torch model: the function that builds it; weights: CHECKPOINT.pth",
     ),
 ]
 RoleOf = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isnan
 
 from analysis.energy.charges import GATE_PRODUCT, Charge, work_left_out
@@ -142,11 +143,11 @@ def sites_table(report: Report) -> Table:
         LAYER,
         Column(name="role", heading="role", roomy=True),
         Column(name="reads", heading="reads", meaning="operand kind and where it comes from"),
-        Column(name="in_rate", heading="in_rate", kind="fraction",
+        Column(name="in_rate", heading="in_rate", kind="fraction", roomy=True,
                meaning="non-zero share of the input"),
         Column(name="ran", heading="ran", roomy=True,
                meaning="steps that really ran; a static input makes one step stand for all"),
-        SYNOPS,
+        replace(SYNOPS, roomy=True),
         Column(name="dense_macs", heading="dense MACs", kind="count", roomy=True,
                meaning="if no input were zero, padding included, per sample"),
         ENERGY, SHARE,

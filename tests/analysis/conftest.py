@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+
+from analysis.cli.analyze import main
 
 
 def _ones_convolution(layer, x):
@@ -60,3 +63,17 @@ def brute_force():
 def ones_convolution():
     """(synops, inside MACs) of one convolution call."""
     return _ones_convolution
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Runs the entry point with arguments; gives back status, stdout and stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr("sys.argv", ["gac-analyze", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        written = capsys.readouterr()
+        return SimpleNamespace(returncode=ended.value.code, stdout=written.out, stderr=written.err)
+
+    return call

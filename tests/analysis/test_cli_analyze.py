@@ -4,31 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import jsonschema
 import pytest
 import torch
 
 import gac
-from analysis.cli.analyze import main
 from analysis.reporting import writers
 
 SCHEMA = json.loads(Path(writers.__file__).with_name("report.schema.json").read_text())
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the entry point with arguments; gives back status, stdout and stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["gac-analyze", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        written = capsys.readouterr()
-        return SimpleNamespace(returncode=ended.value.code, stdout=written.out, stderr=written.err)
-
-    return call
 
 
 def test_without_an_argument_the_shipped_network_is_analysed(run, tmp_path):
@@ -42,6 +26,7 @@ def test_without_an_argument_the_shipped_network_is_analysed(run, tmp_path):
     facts = table["run"]["provenance"]
     named = {"torch", "commit", "device", "precision", "seed", "preprocessing", "data", "command"}
     assert named <= set(facts)
+    assert set(table["run"]["provenance"]["cites"]) == {"qiu2024gac", "hu2024msresnet"}
     assert len((tmp_path / "sites.csv").read_text().splitlines()) == 1 + len(table["run"]["sites"])
 
 

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
-from analysis.cli.analyze import main
 from analysis.energy.conventions import PRESETS, rules
 
 
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Runs the entry point with arguments; gives back status, stdout and stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["gac-analyze", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "160")
-        with pytest.raises(SystemExit) as ended:
-            main()
-        written = capsys.readouterr()
-        return SimpleNamespace(returncode=ended.value.code, stdout=written.out, stderr=written.err)
-
-    return call
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """A terminal with room for every column."""
+    monkeypatch.setenv("COLUMNS", "160")
 
 
 def test_an_architecture_at_a_rate_is_priced_under_every_preset(run, tmp_path):

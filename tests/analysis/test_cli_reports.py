@@ -1,0 +1,251 @@
+"""Reports, comparisons and budgets from the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from xml.etree import ElementTree as ET
+
+import pytest
+import torch
+from torch import nn
+
+from gac.checkpoint import shipped_checkpoint
+
+FILES = (
+    "report.json", "report.html", "report.md", "report.tex", "references.bib", "sites.csv",
+    "neurons.csv", "steps.csv", "conventions.csv",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a report of a few images, made by the command itself."""
+    from analysis.cli.analyze import main
+
+    path = tmp_path_factory.mktemp("made")
+    before = sys.argv
+    arguments = ["--samples", "24", "--output", str(path), "--write-budget", f"{path}/budget.toml"]
+    sys.argv = ["gac-analyze", *arguments]
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        sys.argv = before
+    assert ended.value.code == 0
+    return path
+
+
+def test_a_run_leaves_every_file(folder):
+    assert {*FILES, "budget.toml"} == {entry.name for entry in folder.iterdir()}
+
+
+def test_help_fits_one_screen_and_groups_every_option(run):
+    text = run("--help").stdout
+    lines = text.splitlines()
+    assert len(lines) <= 50
+    assert max(map(len, lines)) <= 100
+    for group in ("Network and data:", "What operations cost:", "Output:", "Comparison:",
+                  "Budget:", "Without a checkpoint:", "Examples:"):  # fmt: skip
+        assert group in lines
+
+
+def test_a_report_is_read_again_and_priced_anew_without_a_model(run, folder):
+    done = run(folder / "report.json", "--convention", "eq17", "--technology", "45nm-int8")
+    assert done.returncode == 0, done.stderr
+    assert "per sample, eq17, 45nm-int8" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("axis", "row"),
+    [
+        ("role", "shortcut"),
+        ("stage", "stages.2"),
+        ("layer", "stages.2.0.conv1"),
+        ("step", "t=3"),
+        ("channel", "neuron : "),
+    ],
+)
+def test_the_breakdown_follows_the_axis(run, folder, axis, row):
+    done = run(folder / "report.json", "--by", axis, "--top", 200)
+    assert row in done.stdout
+
+
+def test_the_largest_rows_come_first(run, folder):
+    text = run(folder / "report.json", "--top", 2).stdout
+    table = text.split("Weight layers, per sample: the 2 largest of 17 by energy", 1)[1]
+    assert "encoder.gate.spatial.conv1" in table.split("Firing rates")[0]
+    assert "stages.0.0.conv1" not in table.split("Firing rates")[0]
+
+
+def test_a_piped_summary_has_no_colours(run, folder, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in run(folder / "report.json").stdout
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("FORCE_COLOR")
+    assert "\x1b[" not in run(folder / "report.json").stdout
+
+
+def test_several_inputs_make_one_comparison(run, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    done = run(folder / "report.json", shipped_checkpoint(), "--samples", 24, "--with-published",
+               "--output", tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for words in ("Methods compared", "MS-ResNet, gac encoder", "Energy under every convention",
+                  "GAC-MS-ResNet-18", "±"):  # fmt: skip
+        assert words in done.stdout
+    assert "| MS-ResNet, gac encoder" in (tmp_path / "comparison.md").read_text()
+    assert r"\toprule" in (tmp_path / "comparison.tex").read_text()
+    header = (tmp_path / "comparison.csv").read_text().splitlines()[0]
+    assert "accuracy,accuracy deviation" in header
+    assert (tmp_path / "2-digits-gac.json").exists()
+
+
+def test_what_moved_is_told_and_written(run, folder, tmp_path):
+    done = run(
+        "--samples", 24, "--seed", 3, "--against", folder / "report.json", "--output", tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert "what moved it" in done.stdout
+    assert "beyond chance" in done.stdout
+    assert 'id="changes"' in (tmp_path / "report.html").read_text()
+    assert (tmp_path / "energy-changes.csv").exists()
+
+
+def test_a_kept_budget_ends_with_0(run, folder):
+    done = run("--samples", 24, "--budget", folder / "budget.toml")
+    assert done.returncode == 0, done.stderr
+    assert "Budget kept" in done.stdout
+
+
+@pytest.fixture
+def wild(tmp_path):
+    """The shipped network with a batch norm scaled up, so that a layer fires more."""
+    path = tmp_path / "wild.pth"
+    content = torch.load(shipped_checkpoint(), weights_only=True)
+    content["state"]["stages.1.0.norm1.weight"] *= 3
+    torch.save(content, path)
+    return path
+
+
+def test_a_broken_budget_ends_with_1_and_names_the_layer(run, folder, wild, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    budget = folder / "budget.toml"
+    arguments = [wild, "--samples", 24, "--budget", budget, "--junit", tmp_path / "junit.xml"]
+    done = run(*arguments)
+    assert done.returncode == 1, done.stderr
+    broken = done.stdout.split("Budget broken", 1)[1]
+    assert "stages.1.0.neuron2" in broken
+    assert "firing_rate" in broken
+    assert f"--write-budget {budget} --margin 10%" in done.stdout
+    assert f"::error file={budget}".replace(":", "") in done.stdout.replace(":", "")
+    assert "| stages.1.0.neuron2 |" in (tmp_path / "summary.md").read_text()
+    suite = ET.parse(tmp_path / "junit.xml").getroot().find("testsuite")  # noqa: S314
+    assert int(suite.get("failures")) > 0
+
+
+MODULE = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.head = nn.Linear(6, 4, bias=False), nn.Linear(4, 2, bias=False)
+
+    def forward(self, x):
+        return self.head((self.stem(x) > 0).float())
+
+def build():
+    return Net()
+
+def test():
+    torch.manual_seed(0)
+    return [(torch.rand(5, 6), torch.zeros(5, dtype=torch.long)) for _ in range(3)]
+
+batches = test()
+number = 3
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder of a user with a module of their own."""
+    (tmp_path / "mynet.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    sys.modules.pop("mynet", None)
+
+
+def test_any_model_is_analysed_with_functions_of_the_users_own(run, project):
+    layer = nn.Module()
+    layer.stem, layer.head = nn.Linear(6, 4, bias=False), nn.Linear(4, 2, bias=False)
+    nn.init.constant_(layer.stem.weight, 1.0)
+    nn.init.constant_(layer.head.weight, 1.0)
+    torch.save({"state_dict": layer.state_dict()}, "weights.pth")
+    done = run("weights.pth", "--model", "mynet:build", "--data", "mynet:test", "--steps", 1,
+               "--role", "stem=stem", "--role", "head=readout", "--output", "out")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = json.loads((project / "out" / "report.json").read_text())
+    assert table["run"]["samples"] == 15
+    assert [site["role"] for site in table["run"]["sites"]] == ["stem", "readout"]
+    # positive weights and inputs: all 4 of 4 hidden values are 1, 2 outputs each
+    assert table["run"]["sites"][1]["synops"] == 15 * 4 * 2
+    facts = table["run"]["provenance"]
+    assert facts["data"] == "mynet:test, 15 samples"
+    assert facts["checkpoint"] == "weights.pth"
+
+
+def test_a_number_of_samples_cuts_the_last_batch(run, project):
+    done = run("--model", "mynet:build", "--data", "mynet:batches", "--steps", 1, "--samples", 7)
+    assert done.returncode == 0, done.stderr
+    assert "mynet:batches, 7 samples" in done.stdout
+    assert "no weights file" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "mynet:build"], "--model needs its samples: --data package.module:loader"),
+        (["--model", "mynet", "--data", "mynet:test"], "--model takes package.module:name"),
+        (["--model", "nonet:build", "--data", "mynet:test"], "no module named 'nonet'"),
+        (["--model", "mynet:make", "--data", "mynet:test"], "mynet has no 'make'; it has:"),
+        (["--model", "mynet:test", "--data", "mynet:test"], "gave a list, not a torch module"),
+        (["--model", "mynet:build", "--data", "mynet:number"], "gave a int, not batches"),
+        (["{other}", "--model", "mynet:build", "--data", "mynet:test"], "does not fit the model"),
+        (["{list}", "--model", "mynet:build", "--data", "mynet:test"], "holds no state dict"),
+        (["--role", "stem"], "--role takes GLOB=ROLE with one of stem, gate"),
+        (["--role", "a=b"], "--role takes GLOB=ROLE"),
+        (["--junit", "x.xml"], "--junit needs --budget"),
+        (["--margin", "5%"], "--margin needs --write-budget"),
+        (["--write-budget", "b.toml", "--margin", "two"], "a margin is a share"),
+        (["--budget", "none.toml"], "no such budget"),
+        (["--against", "none.json"], "not a readable report"),
+        (["none.json"], "not a readable report"),
+        (["a.pth", "b.pth", "--budget", "{budget}"], "--budget takes one checkpoint or report"),
+        (["--by", "colour"], "colour"),
+        (["--top", "0"], "greater than or equal to 1"),
+    ],
+)
+def test_bad_input_gets_one_line_and_status_2(run, folder, project, arguments, message):
+    torch.save({"stem.weight": torch.zeros(1, 1)}, "other.pth")
+    torch.save([1, 2], "list.pth")
+    places = {"other": "other.pth", "list": "list.pth", "budget": folder / "budget.toml"}
+    done = run(*[argument.format(**places) for argument in arguments])
+    assert done.returncode == 2, done.stdout
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not done.stdout
+
+
+def test_a_run_without_single_neurons_says_so_when_channels_are_asked_for(run, folder, tmp_path):
+    table = json.loads((folder / "report.json").read_text())
+    for neuron in table["run"]["neurons"]:
+        neuron["detail"] = None
+    (tmp_path / "plain.json").write_text(json.dumps(table))
+    done = run(tmp_path / "plain.json", "--by", "channel")
+    assert done.returncode == 2
+    assert "did not count single neurons" in done.stderr
