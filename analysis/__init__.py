@@ -19,10 +19,12 @@ _HOME = {
     "read_report": "analysis.reporting.writers",
     "technology": "analysis.energy.technology",
 }
-__all__ = list(_HOME)
+__all__ = ["coding", *_HOME]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "coding":
+        return import_module("analysis.coding")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOME[name]), name)

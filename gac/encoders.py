@@ -101,9 +101,17 @@ class GACEncoder(Encoder):
 
     def forward(self, images: Tensor, draw: int = 0) -> Tensor:
         """As in `Encoder`; the draw has no effect."""
-        current = self.stem(images)
-        spikes: Tensor = self.neuron(current.expand(-1, self.steps, -1, -1, -1))
+        current, spikes = self._spikes(images)
         return spikes if self.gate is None else self.gate(current) * spikes
+
+    def gated(self, images: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The gate's log-odds and the spikes it multiplies, both ``(B, T, C, H, W)``, if any."""
+        current, spikes = self._spikes(images)
+        return None if self.gate is None else (self.gate.log_odds(current), spikes)
+
+    def _spikes(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        current = self.stem(images)
+        return current, self.neuron(current.expand(-1, self.steps, -1, -1, -1))
 
 
 class PixelEncoder(Encoder):
@@ -138,6 +146,10 @@ class SpikeTrains(nn.Module):
     def forward(self, images: Tensor, draw: int = 0) -> Tensor:
         """Images -> zeros and ones, ``(B, T, C', H', W')``; ``draw`` as in `Encoder`."""
         return self.neuron(self.encoder(images, draw))
+
+    def gated(self, images: Tensor) -> tuple[Tensor, Tensor] | None:
+        """The log-odds of the encoder's gate and the spikes it multiplies, if it has one."""
+        return self.encoder.gated(images) if isinstance(self.encoder, GACEncoder) else None
 
 
 ENCODERS: dict[str, Callable[[MSResNetConfig], Encoder]] = {

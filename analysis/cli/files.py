@@ -35,10 +35,7 @@ def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> 
     write_html(report, folder / "report.html", more)
     write_markdown(report, folder / "report.md", more)
     write_latex(report, folder / "report.tex")
-    write_text(
-        folder / "references.bib",
-        bibtex(report, [key for section in more for key in section.cites]),
-    )
+    write_text(folder / "references.bib", bibtex(report))
     write_csv(report, folder / "sites.csv")
     data = report.run.provenance.get("data", "")
     for name, frame in (

@@ -34,7 +34,7 @@ Data = Annotated[
     typer.Option(
         metavar="NAME",
         rich_help_panel=_RUN,
-        help=f"{', '.join(DATASETS)}, or MODULE:LOADER; default the checkpoint's own",
+        help=f"{', '.join(DATASETS)}, MODULE:LOADER; default own",
     ),
 ]
 DataRoot = Annotated[
@@ -228,7 +228,7 @@ Memory = Annotated[
     typer.Option(
         "--memory",
         rich_help_panel=_COMPARE,
-        help="models that price memory, each beside a network without spikes",
+        help="models that price memory (Lemaire, bytes moved, few bits), each without spikes too",
     ),
 ]
 Ann = Annotated[
@@ -236,7 +236,7 @@ Ann = Annotated[
     typer.Option(
         metavar="ZEROS",
         rich_help_panel=_COMPARE,
-        help="beside ReLUs in the same shape, dense and with this share of zeros: 0.5",
+        help="beside ReLUs in the same shape, dense and with this share of zeros skipped: 0.5",
     ),
 ]
 BudgetFile = Annotated[

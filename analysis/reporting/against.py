@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import erfc, isnan, sqrt
 
-from analysis.energy.energy import Estimate, interval
+from analysis.energy.energy import interval
+from analysis.estimates import Estimate
 from analysis.records import NeuronRecord, Run, SiteKey, moment_column
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Column, Kind, Row, Table

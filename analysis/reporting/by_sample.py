@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from analysis.energy.charges import is_repeated
-from analysis.energy.energy import Energy, Estimate, mean_interval
+from analysis.energy.energy import Energy
 from analysis.errors import InputError
+from analysis.estimates import Estimate, mean_interval
 from analysis.records import Run, SiteKey
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from analysis.energy.charges import is_repeated
 from analysis.energy.early import up_to
-from analysis.energy.energy import Energy, Estimate, proportion
+from analysis.energy.energy import Energy
 from analysis.errors import InputError
+from analysis.estimates import Estimate, proportion
 
 if TYPE_CHECKING:
     import pandas as pd

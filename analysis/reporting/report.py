@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.energy.conventions import PRESETS, Convention, convention
-from analysis.energy.energy import Energy, Estimate, interval, proportion
+from analysis.energy.energy import Energy, interval
 from analysis.energy.layers import is_spiking
 from analysis.energy.synapses import spikes_per_synapse
 from analysis.energy.technology import Technology, technology
 from analysis.errors import InputError
+from analysis.estimates import Estimate, proportion
 from analysis.records import Run, SiteRecord, moment_column
 from analysis.reporting import breakdown, by_sample, by_step, counterpart_table, memory_tables
 

@@ -1,0 +1,38 @@
+"""Values with their intervals. Needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+
+_Z95 = 1.959963984540054  # two-sided 95 % quantile of the standard normal distribution
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value and its 95 % interval over samples (none from a single sample)."""
+
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+
+
+def proportion(part: int, whole: int) -> Estimate:
+    """A proportion with its 95 % Wilson interval.
+
+    Example:
+        >>> found = proportion(9, 10)
+        >>> found.value, round(found.low, 3), round(found.high, 3)
+        (0.9, 0.596, 0.982)
+    """
+    z2 = _Z95**2
+    share = part / whole
+    centre = (share + z2 / (2 * whole)) / (1 + z2 / whole)
+    spread = sqrt(z2 * (share * (1 - share) / whole + z2 / (4 * whole**2))) / (1 + z2 / whole)
+    return Estimate(share, centre - spread, centre + spread)
+
+
+def mean_interval(mean: float, variance: float, number: int) -> Estimate:
+    """A mean with its 95 % interval, normal approximation; never below 0, as counts are."""
+    margin = _Z95 * sqrt(variance / number)
+    return Estimate(mean, max(0.0, mean - margin), mean + margin)
