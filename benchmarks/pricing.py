@@ -11,6 +11,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 
@@ -24,7 +25,8 @@ def counted(name: str) -> analysis.Report:
     torch.manual_seed(0)
     model = gac.build(name)
     side = model.config.image_size
-    return analysis.analyze(model, [torch.randn(2, 3, side, side)], levels=True)
+    images = [torch.randn(2, 3, side, side)]
+    return analysis.analyze(model, images, levels=True, per_sample=True)
 
 
 def spent(function: Callable[[], object], repeats: int) -> tuple[float, float]:
@@ -53,6 +55,10 @@ def main() -> None:
         "all conventions": lambda: [e.energy_pj for _, e in report.side_by_side()],
         "by part, all conventions": report.by_role,
         "difference": lambda: report.difference("operand", "folk"),
+        "curve over steps": lambda: report.under("eq17").curve,
+        "energy by sample": lambda: report.under("eq17").sample_energy(),
+        "models with memory": lambda: replace(report).memory,
+        "counterparts": lambda: report.counterpart(0.5),
     }
     report.under("eq17").totals  # noqa: B018 - imports pandas
     for name, job in jobs.items():

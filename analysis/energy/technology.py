@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,8 @@ from analysis.errors import InputError
 _OPERATIONS = ("ac", "mac")
 _REQUIRED = ("pj", "source", "status")
 _OPTIONAL = ("low", "high", "remark")
+_MOST_PJ = 1e12  # a joule: no operation costs as much, and sums stay finite
+_SHOWN = 60  # characters of a wrong value in a message
 Status = Literal["seen", "second-hand"]
 
 
@@ -113,13 +114,16 @@ def technology(name: str) -> Technology:
         entry = files("analysis.energy") / "technologies" / f"{name}.toml"
         return parse_technology(entry.read_text(encoding="utf-8"), name)
     path = Path(name)
-    if path.suffix != ".toml" or not path.is_file():
+    if path.suffix != ".toml":
         known = ", ".join(technology_names())
         raise InputError(f"unknown technology {name!r}; known: {known}, or a .toml file")
     try:
-        return parse_technology(path.read_text(encoding="utf-8"), name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"technology {name}: can't be read: {error}") from error
+        text = path.read_text(encoding="utf-8-sig")  # some editors put a mark in front
+    except UnicodeDecodeError as error:
+        raise InputError(f"technology {name}: not TOML: no UTF-8 text") from error
+    except OSError as error:
+        raise InputError(f"technology {name}: can't be read: {error.strerror}") from error
+    return parse_technology(text, name)
 
 
 def parse_technology(text: str, where: str) -> Technology:
@@ -133,13 +137,11 @@ def parse_technology(text: str, where: str) -> Technology:
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"technology {where}: not TOML: {error}") from error
     _check_keys(table, ("name", "description", "operations"), (), where)
-    if not isinstance(table["operations"], dict):
-        raise InputError(f"technology {where}: operations must be a table of prices")
-    unknown = sorted(set(table["operations"]) - set(_OPERATIONS))
-    if unknown:
+    _check_keys(table["operations"], (), _OPERATIONS, f"{where}: operations")
+    if not table["operations"]:
         raise InputError(
-            f"technology {where}: unknown operations: {', '.join(unknown)}; "
-            f"known: {', '.join(_OPERATIONS)}"
+            f"technology {where}: operations: expected a price for at least one of "
+            f"{', '.join(_OPERATIONS)}"
         )
     operations = {
         name: _price(entry, f"{where}: operations.{name}")
@@ -153,14 +155,16 @@ def parse_technology(text: str, where: str) -> Technology:
 
 
 def _check_keys(table: Any, wanted: tuple[str, ...], optional: tuple[str, ...], where: str) -> None:
-    keys = ", ".join(wanted) + (f" (optional: {', '.join(optional)})" if optional else "")
+    allowed = ", ".join([*wanted, *(f"{key} (optional)" for key in optional)])
     if not isinstance(table, dict):
-        raise InputError(f"technology {where}: expected a table with {keys}, got {table!r}")
-    if not set(wanted) <= set(table) <= {*wanted, *optional}:
-        raise InputError(
-            f"technology {where}: expected exactly the keys {keys}, "
-            f"got {', '.join(table) or 'none'}"
-        )
+        raise InputError(f"technology {where}: expected a table with {allowed}, got {table!r}")
+    unknown = [key for key in table if key not in (*wanted, *optional)]
+    missing = [key for key in wanted if key not in table]
+    for what, keys in (("unknown", unknown), ("missing", missing)):
+        if keys:
+            raise InputError(
+                f"technology {where}: {what} key {', '.join(map(repr, keys))}; allowed: {allowed}"
+            )
 
 
 def _price(entry: Any, where: str) -> Price:
@@ -190,15 +194,23 @@ def _number(entry: dict[str, Any], key: str, where: str) -> float | None:
     if value is None:
         return None
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (is_number and math.isfinite(value) and value >= 0):
+    if not (is_number and 0 <= value <= _MOST_PJ):  # NaN fails too
         raise InputError(
-            f"technology {where}.{key}: expected a number of at least 0, got {value!r}"
+            f"technology {where}.{key}: expected a number of picojoules from 0 to {_MOST_PJ:g}, "
+            f"got {_short(value)}"
         )
     return float(value)
 
 
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
 def _text(entry: dict[str, Any], key: str, where: str) -> str:
     value = entry[key]
-    if not (isinstance(value, str) and value.strip()):
-        raise InputError(f"technology {where}{key}: expected a text, got {value!r}")
+    if not (isinstance(value, str) and value.strip() and value.isprintable()):
+        raise InputError(
+            f"technology {where}{key}: expected a text of one line, got {_short(value)}"
+        )
     return value

@@ -246,22 +246,43 @@ def test_a_gate_that_mixes_all_steps_already_runs_once():
     assert booked(mixing, "operand-once") == booked(mixing, "operand")
 
 
-@given(
-    operand=st.sampled_from(["silent", "spike", "ternary", "graded", "real"]),
-    role=st.sampled_from(["stem", "gate", "spiking", "shortcut", "readout", "other"]),
-    synops=st.integers(0, 900),
-    steps=st.integers(1, 8),
-)
-def test_looser_settings_never_cost_less(operand, role, synops, steps):
-    site = replace(STEM, operand=operand, role=role, synops=synops)
-    rules = PRESETS["operand"]
+OPERANDS = st.sampled_from(["silent", "spike", "ternary", "graded", "real"])
+ROLES = st.sampled_from(["stem", "gate", "spiking", "shortcut", "readout", "other"])
 
-    def macs(**changes):
-        return charge(site, replace(rules, **changes), run_of(site, steps=steps)).macs
 
-    assert macs(real="nonzero-mac") <= macs(real="dense-mac")
-    for role_name in ("stem", "gate"):
-        costs = [macs(**{role_name: choice}) for choice in ("free", "once", "every-step")]
+@st.composite
+def runs(draw):
+    """A static site of any kind, with counts that fit each other, behind a neuron layer or none."""
+    steps = draw(st.integers(1, 8))
+    operand, nonzeros = draw(OPERANDS), draw(st.integers(0, 100))
+    synops = 0 if operand == "silent" else draw(st.integers(nonzeros, 900))
+    site = replace(
+        STEM,
+        operand=operand,
+        origin=draw(st.sampled_from(["image", "current", "spikes"])),
+        role=draw(ROLES),
+        synops=synops,
+        nonzeros=0 if operand == "silent" else nonzeros,
+        upstream=draw(st.sampled_from([(), (SiteKey(name="neuron"),)])),
+        level_synops={"1.0": synops} if synops else {"1.0": 1},
+    )
+    fired = tuple(draw(st.integers(0, 10)) for _ in range(steps))
+    neuron = replace(NEURONS, spikes_by_step=fired)
+    return run_of(site, steps=steps, neurons=(neuron,), elementwise=RUN.elementwise)
+
+
+@given(runs(), SETTINGS, st.sampled_from(["45nm-fp32", "45nm-fp16", "45nm-int8"]))
+def test_looser_settings_never_cost_less(run, changes, prices):
+    def energy(**more):
+        found = Energy(run, convention("operand", **{**changes, **more}), technology(prices))
+        return found.exact_pj(found.total)
+
+    assert energy(real="nonzero-mac") <= energy(real="dense-mac")
+    assert energy(norm="folded") <= energy(norm="counted")
+    assert energy(elementwise="excluded") <= energy(elementwise="gate-product")
+    assert energy(elementwise="gate-product") <= energy(elementwise="included")
+    for role in ("stem", "gate"):
+        costs = [energy(**{role: choice}) for choice in ("free", "once", "every-step")]
         assert costs == sorted(costs)
 
 

@@ -12,6 +12,7 @@ import gac
 from analysis.energy.conventions import PRESETS, convention
 from analysis.energy.estimate import MARK, at_rates, parse_energy, solve_rate
 from analysis.energy.technology import technology
+from analysis.reporting.published_tables import contents_table
 from analysis.reporting.report import Report
 
 PRICES = technology("45nm-fp32")
@@ -161,6 +162,54 @@ def test_gate_and_stem_of_the_imagenet_network_in_millijoules(resnet18):
     assert cost["all-ac", "spatial gate"] == pytest.approx(1.18, abs=0.005)
     assert cost["operand", "stem"] == pytest.approx(2.17, abs=0.005)
     assert cost["operand-once", "stem"] == pytest.approx(0.54, abs=0.005)
+
+
+# pJ per MAC of one step, for stem, spatial gate and what reads membranes or pooled spikes.
+# 6 steps: MACs at all of them 6 x 4.6, once 4.6; ACs at a rate of 0.2: 6 x 0.2 x 0.9.
+STEPS, ONCE, ACS = 27.6, 4.6, 1.08
+BOOKED = {
+    "operand": (STEPS, STEPS, STEPS),
+    "operand-once": (ONCE, ONCE, STEPS),
+    "eq17": (STEPS, 0, ACS),
+    "eq17-upstream": (STEPS, 0, ACS),
+    "eq17+dE": (STEPS, STEPS, ACS),
+    "sew-table": (ONCE, 0, ACS),
+    "all-ac": (0, ACS, ACS),
+    "folk": (STEPS, ACS, ACS),
+}
+
+
+def test_the_cifar_network_itemised_by_hand():
+    run = at_rates(architecture_run("msresnet18-cifar"), Fraction(1, 5))
+    frame = Report(run, convention("operand"), PRICES).by_role()
+    cost = frame.set_index(["convention", "part"]).energy_pj / 1e9
+    macs = {name: millions / 1e3 for name, millions in CIFAR.items()}
+    gate = 2 * 64 * 64 * 16 * 32 * 32 / 1e9  # two convolutions 64 -> 64, 4 x 4, on 32 x 32
+    assert set(BOOKED) == set(PRESETS) - {"operand-sparse"}
+    for name, (stem_pj, gate_pj, real_pj) in BOOKED.items():
+        assert cost[name, "stem"] == pytest.approx(stem_pj * macs["stem"], rel=1e-3)
+        assert cost[name, "spatial gate"] == pytest.approx(gate_pj * gate, rel=1e-3)
+        assert cost[name, "shortcut"] == pytest.approx(real_pj * macs["shortcut"], rel=1e-3)
+        assert cost[name, "readout"] == pytest.approx(real_pj * macs["readout"], rel=1e-2)
+        assert cost[name, "temporal gate"] < 1e-6  # 2 x 2 x 6 x 3 MACs in all
+        if not name.startswith("operand"):  # those at borders, exactly
+            assert cost[name, "spiking"] == pytest.approx(ACS * macs["spiking"], rel=1e-3)
+
+
+@pytest.mark.slow
+def test_what_the_published_energy_of_the_imagenet_network_can_contain(resnet18):
+    rows = contents_table(resnet18, parse_energy("1.49mJ"), PRICES, "published").rows
+    found = {(part, booked): (energy / 1e9, verdict) for part, booked, energy, verdict in rows}
+    expected = {
+        ("stem", "MACs T times"): (2.171, "cannot be in it"),
+        ("stem", "MACs once"): (0.543, "leaves 947.1 µJ"),
+        ("spatial gate", "MACs T times"): (30.25, "cannot be in it"),
+        ("spatial gate", "MACs once"): (7.563, "cannot be in it"),
+        ("spatial gate", "ACs at a rate"): (5.919, "up to a rate of 0.2517"),
+        ("shortcut", "MACs T times"): (0.591, "leaves 899.1 µJ"),
+    }
+    for key, (energy, verdict) in expected.items():
+        assert found[key] == (pytest.approx(energy, abs=5e-3), verdict)
 
 
 # Convention -> the single rate that each published energy implies under it.

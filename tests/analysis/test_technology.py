@@ -57,26 +57,59 @@ def test_a_file_of_the_users_own_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.toml", None, "can't be read: No such file"),
+        ("bytes.toml", b"\xff\xfe", "not TOML: no UTF-8 text"),
+        ("prices.txt", b"", "unknown technology .*; known: .*, or a .toml file"),
+        (".", None, "unknown technology"),
+    ],
+)
+def test_a_file_that_is_none_gets_one_line(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(analysis.InputError, match=message) as caught:
+        technology(str(tmp_path / name))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_mark_that_editors_put_in_front_does_no_harm(tmp_path):
+    (tmp_path / "mine.toml").write_text(GOOD, encoding="utf-8-sig")
+    assert technology(str(tmp_path / "mine.toml")).name == "mine"
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("name = ", "not TOML"),
-        (GOOD.replace("pj = 1", 'pj = "1"'), r"operations.ac.pj: expected a number .* got '1'"),
-        (GOOD.replace("pj = 1", "pj = -1"), "at least 0, got -1"),
+        ('{"name": "mine"}', "not TOML"),
+        (GOOD.replace("pj = 1", 'pj = "1"'), r"ac.pj: expected a number of picojoules .* got '1'"),
+        (GOOD.replace("pj = 1", "pj = -1"), "from 0 to 1e[+]12, got -1"),
         (GOOD.replace("pj = 1", "pj = nan"), "got nan"),
+        (GOOD.replace("pj = 1", "pj = inf"), "got inf"),
+        (GOOD.replace("pj = 1", f"pj = 1{'0' * 400}"), r"got 1000*\.\.\."),
         (GOOD.replace("pj = 1", "pj = true"), "got True"),
         (
             GOOD.replace("pj = 1\n", ""),
-            r"exactly the keys pj, source, status \(optional: .*\), got source",
+            r"operations.ac: missing key 'pj'; allowed: pj, source, status, low \(optional\), ",
         ),
-        (GOOD.replace("pj =", "nj ="), "got nj, source, status"),
+        (GOOD.replace("pj =", "nj ="), "unknown key 'nj'; allowed: pj, source, status"),
+        (
+            GOOD.replace("[operations.ac]", "[operations]\nmac = 4.6\n[operations.ac]"),
+            "operations.mac: expected a table with pj, .* got 4.6",
+        ),
         (GOOD + "low = 2", "expected low <= pj <= high, got 2.0, 1.0, None"),
-        (GOOD + "high = inf", "operations.ac.high: expected a number of at least 0, got inf"),
+        (GOOD + "high = inf", "operations.ac.high: expected a number of picojoules .* got inf"),
         (GOOD.replace('"seen"', '"recalled"'), "expected seen or second-hand, got 'recalled'"),
-        (GOOD.replace('"nowhere"', '""'), "operations.ac.source: expected a text, got ''"),
-        (GOOD.replace('"mine"', "7"), "mine.toml: name: expected a text, got 7"),
-        (GOOD.replace("operations.ac", "operations.spike"), "unknown operations: spike"),
-        (GOOD + "[extra]", "expected exactly the keys name, description, operations"),
-        ('name = "x"\ndescription = "y"\noperations = 3', "operations must be a table"),
+        (GOOD.replace('"nowhere"', '""'), "operations.ac.source: expected a text of one line"),
+        (GOOD.replace('"mine"', "7"), "mine.toml: name: expected a text of one line, got 7"),
+        (GOOD.replace('"mine"', r'"two\nlines"'), "name: expected a text of one line"),
+        (GOOD.replace('"mine"', r'"\u001b[31m"'), "name: expected a text of one line"),
+        (GOOD.replace("operations.ac", "operations.spike"), "unknown key 'spike'; allowed: ac"),
+        (GOOD + "[extra]", "unknown key 'extra'; allowed: name, description, operations"),
+        ("", "missing key 'name', 'description', 'operations'"),
+        ('name = "x"\ndescription = "y"\noperations = 3', "operations: expected a table with ac"),
+        ('name = "x"\ndescription = "y"\n[operations]', "expected a price for at least one of ac"),
     ],
 )
 def test_a_broken_file_gets_one_line_that_names_file_and_key(text, message):
