@@ -35,7 +35,7 @@ def package_commit() -> str | None:
 def command_line(program: str) -> str:
     """The command as it was typed, without the folders of this machine."""
     arguments = [Path(a).name if os.path.isabs(a) else a for a in sys.argv[1:]]  # noqa: PTH117
-    return shlex.join([program, *arguments])
+    return f"{program} {shlex.join(arguments)}".strip()
 
 
 def made_by(program: str) -> dict[str, str | None]:

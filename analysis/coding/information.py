@@ -15,6 +15,7 @@ from analysis.errors import InputError
 from analysis.estimates import Estimate
 
 SHUFFLES = 20
+LEAST_EXTRAPOLATED = 4  # draws: two halves of at least two
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,10 @@ class Information:
 def image_information(trains: Any, *, seed: int = 0) -> Information:
     """I(train; image) = H(train) - H(train | image) of each neuron, mean over neurons.
 
-    Both entropies are Miller-Madow corrected. With R draws per image the second one is found
-    from R trains: choose R several times the number of different trains of one image, or too
-    much information is found; the shuffled value shows how much.
+    Both entropies are Miller-Madow corrected. The second one is found from R trains of an image,
+    which may be no more than there are different ones; from 4 draws on it is therefore
+    extrapolated: twice that of all draws, less the mean of that of their halves, which removes
+    what falls as 1 / R. The shuffled value shows the bias that is left.
 
     Args:
         trains: ``(R, B, T, *neurons)``: R independent draws of each of B images. R = 1 says
@@ -122,9 +124,15 @@ def _draws(trains: Any) -> NDArray[Any]:
 
 def _noise(found: NDArray[Any]) -> NDArray[np.float64]:
     """H(train | image) of each image, mean over neurons, of symbols ``(B, R, N)``."""
-    if found.shape[1] == 1:
+    draws = found.shape[1]
+    if draws == 1:
         return np.zeros(len(found))
-    return entropy(found.swapaxes(0, 1)).mean(1)
+    whole = entropy(found.swapaxes(0, 1)).mean(1)
+    if draws < LEAST_EXTRAPOLATED:
+        return whole
+    half = draws // 2
+    parts = (found[:, :half], found[:, half : 2 * half])
+    return 2 * whole - np.mean([entropy(part.swapaxes(0, 1)).mean(1) for part in parts], axis=0)
 
 
 def _about_image(found: NDArray[Any], noise: NDArray[np.float64]) -> float:

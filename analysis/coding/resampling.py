@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.estimates import Estimate
+from analysis.estimates import Estimate, student
 
 MOST_BLOCKS = 20
 
@@ -24,7 +24,6 @@ def jackknife(rows: NDArray[Any], statistic: Callable[..., float], labels: Any =
         statistic: Of such rows, and of their labels if there are any.
         labels: One per sample.
     """
-    from scipy.stats import t as student
 
     def apply(chosen: NDArray[np.bool_] | slice) -> float:
         return (
@@ -38,5 +37,5 @@ def jackknife(rows: NDArray[Any], statistic: Callable[..., float], labels: Any =
     block = np.arange(len(rows)) % blocks
     without = np.array([apply(block != k) for k in range(blocks)])
     error = float(np.sqrt((blocks - 1) / blocks * ((without - without.mean()) ** 2).sum()))
-    reach = float(student.ppf(0.975, blocks - 1)) * error
+    reach = student(blocks - 1) * error
     return Estimate(value, value - reach, value + reach)

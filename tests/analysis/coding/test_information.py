@@ -97,11 +97,15 @@ def test_poisson_noise_has_4_33_bits_of_nothing():
     noise = (np.random.default_rng(0).random((64, 100, 6, 20)) < 0.2).astype(int)
     assert train_entropy(noise.reshape(-1, 6, 20)).value == pytest.approx(POISSON, abs=0.01)
     found = image_information(noise)
-    # Of 4.33 bits nothing is about the image; what is left of the bias, shuffling shows as well.
-    assert found.estimate.value < 0.3
-    assert found.estimate.value == pytest.approx(found.shuffled, abs=0.01)
-    more = (np.random.default_rng(0).random((512, 25, 6, 20)) < 0.2).astype(int)
-    assert abs(image_information(more).estimate.value) < 0.03
+    # Nothing of it is about the image; what is left of the bias, shuffling shows as well.
+    assert abs(found.estimate.value) < 0.05
+    assert found.estimate.value == pytest.approx(found.shuffled, abs=0.02)
+
+
+@pytest.mark.parametrize(("rate", "left"), [(0.02, 0.05), (0.08, 0.12), (0.2, 0.25)])
+def test_with_32_draws_at_most_this_much_noise_is_taken_for_information(rate, left):
+    noise = (np.random.default_rng(0).random((32, 100, 6, 40)) < rate).astype(int)
+    assert abs(image_information(noise).estimate.value) < left
 
 
 def test_without_noise_the_information_is_the_entropy_of_each_neuron():
@@ -129,7 +133,7 @@ def test_a_binary_symmetric_channel_passes_what_it_is_known_to_pass():
 def test_too_few_draws_show_in_the_shuffled_value():
     noise = (np.random.default_rng(0).random((2, 100, 6, 20)) < 0.2).astype(int)
     found = image_information(noise)
-    assert found.estimate.value > 1.5  # all of it bias
+    assert found.estimate.value > 1  # all of it bias
     assert found.shuffled == pytest.approx(found.estimate.value, abs=0.05)
 
 
