@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 import analysis
+from analysis.energy.lemaire import lemaire
 
 pytestmark = [
     pytest.mark.slow,
@@ -107,3 +109,53 @@ def test_one_sample_alone_and_batches_in_a_row_give_the_counts_they_have_togethe
     assert parts.sites == run.sites
     assert parts.neurons == run.neurons
     assert parts.per_sample == run.per_sample
+
+
+def without_norms(model):
+    """The same network with its batch norms folded into the convolutions: Lemaire knows none."""
+    for module in list(model.modules()):
+        previous = None
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.BatchNorm2d) and isinstance(previous, nn.Conv2d):
+                statistics = (child.running_mean, child.running_var, child.eps)
+                previous.weight, previous.bias = fuse_conv_bn_weights(
+                    previous.weight, previous.bias, *statistics, child.weight, child.bias
+                )
+                setattr(module, name, nn.Identity())
+            previous = child
+    return model
+
+
+def test_counts_after_lemaire_equal_theirs_but_for_two_choices(clip):
+    torch.manual_seed(0)
+    model = resnet()
+    functional.set_step_mode(model, "m")
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        model.train()(clip.float())
+    functional.reset_net(model)
+    model, images = without_norms(model.eval()), clip[:, :1].float()
+    settings = op_counter.LemaireEnergyConfig(strict=False)  # pooling is in neither
+    theirs = op_counter.estimate_lemaire_energy(model, images, config=settings).counts
+    functional.reset_net(model)
+    run = analysis.analyze(model, [images], steps=STEPS).run
+    work = lemaire(run, memory="interpolated").work
+
+    def words(*items):
+        return sum(a.count for layer in work for a in layer.accesses if a.item in items)
+
+    assert sum(layer.macs for layer in work) == theirs["mac"]
+    assert sum(layer.acs for layer in work) == theirs["ac"]
+    assert sum(layer.address_macs for layer in work) == theirs["mac_addr"]
+    assert words("input") == theirs["read_in_bytes"] / 4
+    assert words("weights", "bias") == theirs["read_params_bytes"] / 4
+    assert words("potential read") == theirs["read_potential_bytes"] / 4
+    assert words("potential write") == theirs["write_potential_bytes"] / 4
+    # The first layer reads real values at every step. Its kernel is found anew at each of them
+    # here, once in theirs; what it gives out is written here, and not in theirs.
+    kernel, outputs = 64 * 7 * 7, 64 * 16 * 16
+    addresses = sum(layer.address_acs for layer in work)
+    assert addresses == theirs["acc_addr"] + (STEPS - 1) * kernel
+    assert words("output") == theirs["write_out_bytes"] / 4 + STEPS * outputs
