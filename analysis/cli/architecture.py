@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 import gac
+from analysis.cli.files import write_report, write_tables
 from analysis.cli.provenance import made_by
 from analysis.energy.conventions import PRESETS, Convention
 from analysis.energy.estimate import MARK, at_rates, parse_energy, solve_rate
@@ -24,12 +25,13 @@ from analysis.reporting.energy_sections import energy_sections, published_energi
 from analysis.reporting.published_tables import bookings_table, contents_table
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import conventions_table, parts_table
+from analysis.reporting.sections import Section
 from analysis.reporting.summary import print_section
 from analysis.reporting.tables import Column, Table
 from analysis.reporting.terminal import terminal_table
 from analysis.reporting.text import is_wide, joules
 from analysis.reporting.wanted import Wanted
-from analysis.reporting.writers import write_csv
+from analysis.reporting.writers import make_folder
 
 if TYPE_CHECKING:
     from analysis.records import Run
@@ -58,18 +60,38 @@ def answer(asked: Question, rule: Convention, prices: Technology, output: Path |
     """Prints the energy of an architecture, and writes it to a folder if there is one.
 
     Raises:
-        InputError: If the name is unknown, or the rates or the energy can't be used.
+        InputError: If the name is unknown, the rates or the energy can't be used, or a file
+            can't be written.
     """
     if asked.solve is not None:
         parse_energy(asked.solve)  # told before anything runs
+    if output is not None:
+        make_folder(output)
     rates = Fraction(0) if asked.rates is None else parse_rates(asked.rates)
     report = Report(at_rates(_one_pass(asked.name, asked.steps), rates), rule, prices)
     console = Console()
     _print(report, asked, console)
-    if output is not None and asked.rates is not None:
-        report.to_json(output / "report.json")
-        write_csv(report, output / "sites.csv")
-        console.print(f"\nWritten: {output / 'report.json'}, {output / 'sites.csv'}")
+    if output is not None:
+        names = ", ".join(file.name for file in _write(report, asked, output))
+        console.print(Text(f"\nWritten to {output}: {names}"))
+
+
+def _write(report: Report, asked: Question, output: Path) -> list[Path]:
+    """The report at stated rates; without any, the rates that energies need."""
+    solved = list(_solved(report, asked))
+    if asked.rates is None:
+        return write_tables(solved, "implied", output)
+    more = [
+        Section(
+            name="implied",
+            title="Energies and the rates they need",
+            short="Implied rates",
+            lead="What an energy can contain of this architecture, and the rates it implies.",
+            tables=tuple(solved),
+        )
+    ][: len(solved)]
+    more += energy_sections(report, asked.wanted.for_pages())
+    return write_report(report, output, more)
 
 
 def _one_pass(architecture: str, steps: int | None) -> Run:
@@ -140,6 +162,10 @@ def _tables(report: Report, asked: Question) -> Iterator[Table]:
     if asked.rates is not None:
         yield conventions_table(report)
         yield parts_table(report)
+    yield from _solved(report, asked)
+
+
+def _solved(report: Report, asked: Question) -> Iterator[Table]:
     for energy, who in _energies(asked, report.run.steps):
         yield contents_table(report.run, energy, report.technology, who)
         yield bookings_table(report.run, energy, report.technology, who)

@@ -14,7 +14,7 @@ from analysis.reporting.markdown import markdown_table, write_markdown
 from analysis.reporting.report import Report
 from analysis.reporting.sections import Section
 from analysis.reporting.tables import Table
-from analysis.reporting.writers import write_csv, write_table_csv, write_text
+from analysis.reporting.writers import write_csv, write_frame, write_table_csv, write_text
 
 
 def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> list[Path]:
@@ -37,17 +37,16 @@ def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> 
     write_latex(report, folder / "report.tex")
     write_text(folder / "references.bib", bibtex(report))
     write_csv(report, folder / "sites.csv")
-    data = report.run.provenance.get("data", "")
     for name, frame in (
         ("neurons", report.neurons),
         ("steps", report.steps),
         ("conventions", report.by_role()),
     ):
-        write_text(folder / f"{name}.csv", frame.assign(data=data).to_csv(index=False))
+        write_frame(report, frame, folder / f"{name}.csv")
     names = []
     if report.run.per_sample:
         with suppress(InputError):  # this convention needs counts that are not kept per sample
-            write_text(folder / "samples.csv", report.sample_energy().to_csv(index=False))
+            write_frame(report, report.sample_energy(), folder / "samples.csv")
             names.append("samples.csv")
     names += ["report.json", "report.html", "report.md", "report.tex", "references.bib"]
     names += ["sites.csv", "neurons.csv", "steps.csv", "conventions.csv"]

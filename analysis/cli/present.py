@@ -121,13 +121,13 @@ def _present_one(outcome: Outcome, wish: Wish, older: Report | None, console: Co
         more.append(_changes(report, older))
     if wish.published:
         more.append(_literature())
-    more += energy_sections(report, wish.wanted)
     if wish.samples:
         for table in (*groups_table(report), extremes_table(report)):
             console.print("", terminal_table(table, wide=is_wide(console)))
-    for section in more[outcome.crosscheck is not None :]:
+    for section in (*more[outcome.crosscheck is not None :], *energy_sections(report, wish.wanted)):
         print_section(section, console)
     if wish.output is not None:
+        more += energy_sections(report, wish.wanted.for_pages())
         _written(write_report(report, wish.output, more), console)
     return hold(report, wish.gate, console)
 

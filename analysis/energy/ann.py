@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
+from analysis.energy.layers import some
 from analysis.energy.quantised import mac_pj, matched_bits
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
@@ -103,7 +104,7 @@ def _left_out(run: Run) -> Iterator[str]:
     yield "memory, biases, ReLUs, pooling and residual additions"
     gates = [str(site.key) for site in run.sites if site.role == "gate"]
     if gates:
-        yield f"the gate: {', '.join(gates)}"
+        yield f"the gate: {some(gates)}"
 
 
 def comparison(snn_pj: float, other_pj: float, *, other: str, under: str) -> str:
@@ -117,10 +118,10 @@ def comparison(snn_pj: float, other_pj: float, *, other: str, under: str) -> str
 
     Example:
         >>> comparison(2.0, 3.0, other="its ReLU counterpart", under="operand, 45nm-fp32")
-        'cheaper in counted operations under operand, 45nm-fp32: 0.667 of its ReLU counterpart'
+        'cheaper in counted operations under operand, 45nm-fp32: 0.667 times its ReLU counterpart'
     """
     if snn_pj == other_pj:
         return f"as dear in counted operations under {under} as {other}"
     word = "cheaper" if snn_pj < other_pj else "dearer"
-    share = f"{snn_pj / other_pj:.3g} of {other}" if other_pj else f"{other} costs nothing"
+    share = f"{snn_pj / other_pj:.3g} times {other}" if other_pj else f"{other} costs nothing"
     return f"{word} in counted operations under {under}: {share}"

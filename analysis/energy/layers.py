@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, prod
@@ -127,3 +128,14 @@ def folds_normalisation(run: Run) -> bool:
 def static_sites(run: Run) -> tuple[str, ...]:
     """Sites whose input was the same at all of several steps."""
     return tuple(str(s.key) for s in run.sites if s.static and run.steps > 1)
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """A list of names in words, the first ones only if it is long.
+
+    Example:
+        >>> some(["a", "b", "c", "d", "e"]), some(["a", "b"])
+        ('a, b, c and 2 more', 'a, b')
+    """
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")

@@ -21,6 +21,7 @@ from analysis.energy.layers import (
     is_spiking,
     layers,
     not_layers,
+    some,
     static_sites,
 )
 from analysis.energy.lemaire_costs import (
@@ -174,13 +175,13 @@ def _left_out(run: Run, network: Network) -> Iterator[str]:
         yield "activation functions of the counterpart, and its accuracy"
         gates = [str(s.key) for s in run.sites if s.role == "gate"]
         if gates:
-            yield f"the gate: {', '.join(gates)}"
+            yield f"the gate: {some(gates)}"
     else:
         yield "borders: a spike is charged its whole kernel, as in the equations"
     if network == "snn" and static_sites(run):
-        yield f"what one execution for all steps would save: {', '.join(static_sites(run))}"
+        yield f"what one execution for all steps would save: {some(static_sites(run))}"
     if not_layers(run):
-        yield f"no equation covers: {', '.join(not_layers(run))}"
+        yield f"no equation covers: {some(not_layers(run))}"
 
 
 def _check(network: str, memory: str, bits: int, real: str) -> None:

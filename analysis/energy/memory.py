@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, get_args
 
-from analysis.energy.layers import Layer, Range, is_spiking, layers, not_layers, static_sites
+from analysis.energy.layers import Layer, Range, is_spiking, layers, not_layers, some, static_sites
 from analysis.energy.lemaire_costs import Network
 from analysis.errors import InputError
 from analysis.records import Run
@@ -181,6 +181,6 @@ def _left_out(run: Run, network: Network) -> Iterator[str]:
         yield "currents on their way from a spiking layer to its neurons"
         yield "neuron state other than one potential per neuron"
     if network == "snn" and static_sites(run):
-        yield f"what one execution for all steps would save: {', '.join(static_sites(run))}"
+        yield f"what one execution for all steps would save: {some(static_sites(run))}"
     if not_layers(run):
-        yield f"sizes not known: {', '.join(not_layers(run))}"
+        yield f"sizes not known: {some(not_layers(run))}"

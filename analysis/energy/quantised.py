@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from analysis.energy.layers import Range, is_spiking, layers
+from analysis.energy.layers import Range, is_spiking, layers, some
 from analysis.records import Run, SiteRecord
 
 # Published crossings, spikes per neuron and step below which the spiking network needs less:
@@ -209,7 +209,7 @@ def _left_out(run: Run) -> Iterator[str]:
     yield "whether the two networks compute the same"
     others = [str(s.key) for s in run.sites if not _takes_part(s) or s.shape is None]
     if others:
-        yield f"the gate, and sites that are no layers on spikes: {', '.join(others)}"
+        yield f"the gate, and sites that are no layers on spikes: {some(others)}"
 
 
 def _takes_part(site: SiteRecord) -> bool:

@@ -22,12 +22,12 @@ _COLUMNS = (
 )
 
 
-def counterpart_table(energy: Energy, zeros: float | None = None) -> Table:
+def counterpart_table(energy: Energy, zeros: float = 0.0) -> Table:
     """The network, its ReLU counterpart dense and with skipped zeros, and one of few bits.
 
     Args:
         energy: The network under a convention and a technology.
-        zeros: Share of activations that a ReLU network skips, given and not measured; none: only
+        zeros: Share of activations that a ReLU network skips, given and not measured; 0: only
             the dense one.
 
     Raises:
@@ -45,7 +45,7 @@ def counterpart_table(energy: Energy, zeros: float | None = None) -> Table:
     )
 
 
-def _rows(energy: Energy, zeros: float | None) -> Iterator[Row]:
+def _rows(energy: Energy, zeros: float) -> Iterator[Row]:
     samples, total, own = energy.run.samples, energy.total, _own(energy)
     acs, macs = float(total.acs / samples), float(total.macs / samples)
     yield "this network", energy.run.steps, acs, macs, own, None
@@ -62,13 +62,13 @@ def _own(energy: Energy) -> float:
     return float(energy.exact_pj(energy.total))
 
 
-def _relu(energy: Energy, zeros: float | None) -> Iterator[tuple[str, Counterpart]]:
+def _relu(energy: Energy, zeros: float) -> Iterator[tuple[str, Counterpart]]:
     yield "ReLU, dense", counterpart(energy.run)
-    if zeros is not None:
+    if zeros:
         yield f"ReLU, {100 * zeros:g} % zeros skipped", counterpart(energy.run, zeros)
 
 
-def counterpart_notes(energy: Energy, zeros: float | None = None) -> tuple[str, ...]:
+def counterpart_notes(energy: Energy, zeros: float = 0.0) -> tuple[str, ...]:
     """How the network stands to each counterpart, and what none of them says."""
     under = f"{energy.convention.name}, {energy.technology.name}"
     bounded = "at least " if energy.unpriced else ""
@@ -86,7 +86,7 @@ def counterpart_notes(energy: Energy, zeros: float | None = None) -> tuple[str, 
     )
 
 
-def counterpart_frame(energy: Energy, zeros: float | None = None) -> pd.DataFrame:
+def counterpart_frame(energy: Energy, zeros: float = 0.0) -> pd.DataFrame:
     """The rows of `counterpart_table` as numbers."""
     import pandas as pd
 

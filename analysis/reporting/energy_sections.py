@@ -49,7 +49,7 @@ def memory_section(report: Report) -> Section:
     )
 
 
-def counterpart_section(report: Report, zeros: float | None = None) -> Section:
+def counterpart_section(report: Report, zeros: float = 0.0) -> Section:
     """The network beside the same shape without spikes.
 
     Raises:

@@ -240,13 +240,13 @@ class Report:
         """
         return memory_tables.memory_frame(self.run)
 
-    def counterpart(self, zeros: float | None = None) -> pd.DataFrame:
+    def counterpart(self, zeros: float = 0.0) -> pd.DataFrame:
         """The network beside the same shape without spikes, per sample; one row per network.
 
         Columns: network, steps, acs, macs, energy_pj, ratio (of this network to it).
 
         Args:
-            zeros: Share of activations that a ReLU network skips, given and not measured; none:
+            zeros: Share of activations that a ReLU network skips, given and not measured; 0:
                 the dense one only.
 
         Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.energy.conventions import Convention
 
@@ -13,10 +13,15 @@ class Wanted:
 
     Attributes:
         memory: Models that price memory.
-        zeros: Beside the same shape without spikes, with this share of skipped activations.
+        zeros: Beside the same shape without spikes, with this share of skipped activations; 0
+            for the dense one only.
         versus: What moves the number from the report's convention to this one.
     """
 
     memory: bool = False
     zeros: float | None = None
     versus: Convention | None = None
+
+    def for_pages(self) -> Wanted:
+        """What goes into files, which have room for memory and counterpart unasked."""
+        return replace(self, memory=True, zeros=self.zeros or 0.0)

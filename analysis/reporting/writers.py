@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
@@ -20,6 +20,9 @@ from analysis.errors import InputError
 from analysis.records import Run
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Cell, Spread, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA: Literal[1] = 1
 _NUMBERS = re.compile(r"\[[\s\d.,eE+-]+\]")  # a list of nothing but numbers
@@ -137,13 +140,27 @@ def read_report(path: str | Path) -> Report:
 
 
 def write_csv(report: Report, path: Path) -> None:
-    """Writes the table of sites, per sample, each row with the data it was run on.
+    """Writes the table of sites, per sample.
 
     Raises:
         InputError: If the file can't be written; an old one then stays as it was.
     """
-    data = report.run.provenance.get("data", "")
-    write_text(path, report.sites.assign(data=data).to_csv(index=False))
+    write_frame(report, report.sites, path)
+
+
+def write_frame(report: Report, frame: pd.DataFrame, path: Path) -> None:
+    """Writes a frame of a report, each row with its data, convention and technology.
+
+    Raises:
+        InputError: If the file can't be written; an old one then stays as it was.
+    """
+    told = {
+        "data": report.run.provenance.get("data", ""),
+        "convention": report.convention.name,
+        "technology": report.technology.name,
+    }
+    known = {name: value for name, value in told.items() if name not in frame}
+    write_text(path, frame.assign(**known).to_csv(index=False))
 
 
 def write_table_csv(table: Table, path: Path) -> None:

@@ -75,8 +75,8 @@ def test_a_share_outside_zero_to_one_is_refused(zeros):
 @pytest.mark.parametrize(
     ("ours", "other", "expected"),
     [
-        (1.0, 2.0, "cheaper in counted operations under eq17: 0.5 of B"),
-        (3.0, 2.0, "dearer in counted operations under eq17: 1.5 of B"),
+        (1.0, 2.0, "cheaper in counted operations under eq17: 0.5 times B"),
+        (3.0, 2.0, "dearer in counted operations under eq17: 1.5 times B"),
         (2.0, 2.0, "as dear in counted operations under eq17 as B"),
         (2.0, 0.0, "dearer in counted operations under eq17: B costs nothing"),
     ],
