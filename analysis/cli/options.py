@@ -228,7 +228,7 @@ Memory = Annotated[
     typer.Option(
         "--memory",
         rich_help_panel=_COMPARE,
-        help="models that price memory (Lemaire, bytes moved, few bits), each without spikes too",
+        help="models that price memory: Lemaire et al., bytes moved, few bits",
     ),
 ]
 Ann = Annotated[
@@ -236,7 +236,7 @@ Ann = Annotated[
     typer.Option(
         metavar="ZEROS",
         rich_help_panel=_COMPARE,
-        help="beside ReLUs in the same shape, dense and with this share of zeros skipped: 0.5",
+        help="beside ReLUs in the same shape, this share of zeros skipped: 0.5",
     ),
 ]
 BudgetFile = Annotated[

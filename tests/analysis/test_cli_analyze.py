@@ -40,7 +40,8 @@ def test_single_samples_are_named_by_their_place_in_the_data(run, tmp_path):
     ):
         assert words in done.stdout
     header, *rows = (tmp_path / "samples.csv").read_text().splitlines()
-    assert header == "sample,energy_pj,label,predicted,correct"
+    assert header == "sample,energy_pj,label,predicted,correct,data,convention,technology"
+    assert all(row.endswith("operand,45nm-fp32") for row in rows)
     places = [int(row.split(",")[0]) for row in rows]
     assert places == sorted(set(places))
     assert max(places) > 24  # of 360

@@ -14,7 +14,8 @@ from gac.checkpoint import shipped_checkpoint
 
 FILES = (
     "report.json", "report.html", "report.md", "report.tex", "references.bib", "sites.csv",
-    "neurons.csv", "steps.csv", "conventions.csv",
+    "neurons.csv", "steps.csv", "conventions.csv", "samples.csv", "memory.csv", "lemaire.csv",
+    "counterpart.csv",
 )  # fmt: skip
 
 
