@@ -14,6 +14,15 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
+class Line:
+    """One dimension of a view: its length, and where its entries begin in the storage."""
+
+    length: int
+    stride: int
+    start: int
+
+
+@dataclass(frozen=True)
 class Axis:
     """An axis of samples or steps in a storage.
 
@@ -49,9 +58,9 @@ class Axis:
             return False
         return stride % (self.stride * self.size) != 0
 
-    def indices(self, view: Tensor) -> Tensor:
-        """The index of every entry of a view's first dimension."""
-        offsets = torch.arange(view.shape[0]) * view.stride(0) + view.storage_offset()
+    def indices(self, line: Line) -> Tensor:
+        """The index of every entry of a dimension."""
+        offsets = torch.arange(line.length) * line.stride + line.start
         return (offsets - self.start).div(self.stride, rounding_mode="floor") % self.size
 
 

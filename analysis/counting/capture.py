@@ -55,7 +55,7 @@ class Capture(TorchDispatchMode):
         neuron_detail: bool = False,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.scopes = Scopes(model, self._leave)
+        self.scopes = Scopes(model, neurons.is_neuron, self._leave)
         self._neurons = neurons
         self._may_be_static = may_be_static
         self._neuron_detail = neuron_detail
@@ -103,10 +103,11 @@ class Capture(TorchDispatchMode):
                 return result
             self._elementary.add(func)
         result = func(*args, **kwargs)
+        self._reader.proofs.note(func, args, kwargs, result)
         if rule is not None:
             for product in rule(self._flow, result, *args, **kwargs):
                 self._count(product)
-        if not self._inside_neuron():
+        if not self.scopes.current.in_neuron:
             self._flow.follow(func, args, result)
             if rule is None and not moves_only(func):
                 self._note_work(func, args, result)
@@ -121,7 +122,7 @@ class Capture(TorchDispatchMode):
         if rows.steps is not None and self._may_be_static(key.name):
             places = rows.samples * self._batch.steps + rows.steps
             static = _equal_steps(values, places, self._batch)
-        log = self._inner if self._inside_neuron() else self._log.sites
+        log = self._inner if self.scopes.current.in_neuron else self._log.sites
         log.append(
             SiteLog(
                 key=key,
@@ -165,11 +166,8 @@ class Capture(TorchDispatchMode):
         )
         self._log.work.append(WorkLog(name, work, tensor.numel(), serves_all=serves_all))
 
-    def _inside_neuron(self) -> bool:
-        return any(self._neurons.is_neuron(scope.module) for scope in self.scopes.running)
-
     def _leave(self, scope: Scope, inputs: Any, output: Any) -> None:
-        if self._inside_neuron():
+        if self.scopes.current.in_neuron:
             return  # part of a neuron that is reported as a whole
         with _disable_current_modes():
             spikes = self._spikes(scope, inputs, output)
@@ -233,7 +231,13 @@ def _origin(trace: Trace) -> Origin:
 
 
 def _equal_steps(values: Tensor, places: Tensor, batch: Batch) -> bool:
-    """Whether every sample's rows are the same, bit for bit, at all steps."""
+    """Whether every sample's rows are the same at all steps."""
     order = places.argsort(stable=True)
-    by_step = values[order].view(batch.samples, batch.steps, -1)
-    return all(torch.equal(by_step[:, t], by_step[:, 0]) for t in range(1, batch.steps))
+    in_order = torch.equal(order, torch.arange(len(order)))
+    by_step = (values if in_order else values[order]).view(batch.samples, batch.steps, -1)
+    # Sample by sample, so that the differences stay in the cache; NaN differs from itself.
+    return all(_all_zero(sample[1:] - sample[:-1]) for sample in by_step)
+
+
+def _all_zero(values: Tensor) -> bool:
+    return not any(map(bool, values.aminmax()))

@@ -14,10 +14,9 @@ from typing import Any, Literal
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from analysis.counting.operands import Levels, OperandReader, seems_binary
+from analysis.counting.operands import Levels, OperandReader
 from analysis.counting.scopes import Scope
 
-_BINARY = frozenset({0.0, 1.0})
 _STATE = {"_buffers", "_memories"}  # dictionaries of state in torch and SpikingJelly
 _ABSENT = object()
 
@@ -258,12 +257,5 @@ def _binary_levels(tensor: Tensor, reader: OperandReader) -> Levels:
     """The values of a tensor that holds 0 and 1 only; None of any other."""
     if not tensor.numel():
         return None
-    rows = tensor.unsqueeze(1) if tensor.dim() == 1 else tensor
-    if not seems_binary(rows):
-        return None
-    levels = reader.read(rows).levels
-    return levels if _fits(levels) else None
-
-
-def _fits(levels: Levels) -> bool:
-    return levels is not None and levels <= _BINARY
+    reading = reader.read_binary(tensor.unsqueeze(1) if tensor.dim() == 1 else tensor)
+    return None if reading is None else reading.levels

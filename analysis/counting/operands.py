@@ -1,7 +1,8 @@
 """What the values of a tensor are, and where its non-zeros lie: exact and in one pass.
 
-A sum can't prove that a tensor holds spikes (a float32 sum misses a 0.99999994); the test here
-is v - v*v == 0 for every element, which holds for 0 and 1 only.
+A sum can't prove that a tensor holds spikes (a float32 sum misses a 0.99999994). Most spikes are
+proven by the way they were made (`proofs`); for others the test is v - v*v == 0 for every
+element, which holds for 0 and 1 only.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
+from analysis.counting.proofs import BinaryProofs
 from analysis.records import OperandKind
 
-_PEEK = 4096  # elements looked at first: most tensors of real values are known by them
+_GLANCE = 256  # elements in a row looked at first: most tensors of real values are known by them
+_PEEK = 4096  # then so many spread over the tensor, which costs as many cache misses
 _PEEK_ROWS = 8
 _CHUNK = 1 << 19  # elements per pass, so that the scratch buffer stays in the cache
 _MOST_LEVELS = 33  # -16 ... 16 times a unit
+
+_BINARY = frozenset({0.0, 1.0})
 
 Levels = frozenset[float] | None  # the distinct values of a tensor; None: too many to tell
 Histogram = dict[float, int]  # how often each value occurs
@@ -38,6 +43,11 @@ class Reading:
     levels: Levels
     nonzeros: Tensor
     histogram: Histogram | None = None
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether there are values, and each is 0 or 1."""
+        return bool(self.levels) and self.levels is not None and self.levels <= _BINARY
 
 
 def widen(known: Levels, new: Levels) -> Levels:
@@ -99,52 +109,77 @@ class OperandReader:
 
     def __init__(self, *, histograms: bool = False) -> None:
         self._histograms = histograms
+        self.proofs = BinaryProofs()
         self._known: dict[tuple[object, ...], tuple[StorageWeakRef, Reading]] = {}
 
     def read(self, operand: Tensor) -> Reading:
         """The values and non-zeros of an operand ``(N, C, *S)``."""
-        if operand.is_inference():  # no version counter: can't tell whether it changed
-            return self._read(operand)
-        storage = operand.untyped_storage()
-        key = (
-            storage._cdata,
-            operand.storage_offset(),
-            operand.shape,
-            operand.stride(),
-            operand.dtype,
-            operand._version,
-        )
-        if key not in self._known:
-            # The weak reference keeps the address from being used again.
-            self._known[key] = (StorageWeakRef(storage), self._read(operand))
-        return self._known[key][1]
+        binary = self.read_binary(operand)
+        return binary or self._remember(operand, _read_any(operand))
 
-    def _read(self, operand: Tensor) -> Reading:
-        reading = _read(operand)
-        if not self._histograms or reading.levels is None:
-            return reading
-        counts = {level: int((operand == level).sum()) for level in sorted(reading.levels)}
-        return replace(reading, histogram=counts)
+    def read_binary(self, operand: Tensor) -> Reading | None:
+        """The same of an operand that holds 0 and 1 only; None of any other.
+
+        Most others are known by a glance.
+        """
+        known = self._known.get(_place(operand))
+        if known is not None:
+            return known[1] if known[1].is_binary else None
+        if self.proofs.hold(operand):
+            return self._remember(operand, _read_proven(operand))
+        binary = _read_spikes(operand) if _seems_binary(operand) else None
+        return binary and self._remember(operand, binary)
+
+    def _remember(self, operand: Tensor, reading: Reading) -> Reading:
+        if self._histograms and reading.levels is not None:
+            counts = {level: int((operand == level).sum()) for level in sorted(reading.levels)}
+            reading = replace(reading, histogram=counts)
+        place = _place(operand)
+        if place is not None:
+            # The weak reference keeps the address from being used again.
+            self._known[place] = (StorageWeakRef(operand.untyped_storage()), reading)
+        return reading
 
     def forget(self) -> None:
         """Drops everything known; to be called after each forward pass."""
         self._known.clear()
+        self.proofs.forget()
 
 
-def _read(operand: Tensor) -> Reading:
+def _place(operand: Tensor) -> tuple[object, ...] | None:
+    """Which values in memory an operand is; None where nobody tells when they change."""
+    if operand.is_inference():
+        return None
+    return (
+        operand.untyped_storage()._cdata,
+        operand.storage_offset(),
+        operand.shape,
+        operand.stride(),
+        operand.dtype,
+        operand._version,
+    )
+
+
+def _read_any(operand: Tensor) -> Reading:
     if not operand.numel():
         return Reading(frozenset(), operand.double().sum(1))
-    if seems_binary(operand):
-        binary = _read_spikes(operand)
-        if binary is not None:
-            return binary
-    return Reading(_all_levels(operand, _distinct(_some(operand))), _count_nonzeros(operand))
+    levels = _distinct(_first(operand))
+    if levels is not None:
+        levels = _all_levels(operand, widen(levels, _distinct(_some(operand))))
+    return Reading(levels, _count_nonzeros(operand))
 
 
-def seems_binary(operand: Tensor) -> bool:
-    """Whether some elements are all 0 or 1; no proof, but spares most tensors the whole test."""
-    some = _some(operand)
-    return torch.equal(some * some, some)
+def _seems_binary(operand: Tensor) -> bool:
+    if not operand.numel():
+        return False
+    return all(torch.equal(part * part, part) for part in (look(operand) for look in (_first, _some)))
+
+
+def _first(operand: Tensor) -> Tensor:
+    """A few elements in a row, so that most tensors of real values cost one look."""
+    row = operand[0]
+    line = row.flatten() if row.is_contiguous() else row[(0,) * (row.dim() - 1)]
+    return line[:_GLANCE]
 
 
 def _some(operand: Tensor) -> Tensor:
@@ -179,7 +214,16 @@ def _read_spikes(operand: Tensor) -> Reading | None:
         if not (low == 0 and high == 0):  # NaN fails both
             return None
         sums.append(chunk.sum(1, dtype=_sum_dtype(operand)))
-    nonzeros = torch.cat(sums).double()
+    return _binary_reading(operand, torch.cat(sums))
+
+
+def _read_proven(operand: Tensor) -> Reading:
+    """Of a tensor known to hold 0 and 1 only."""
+    return _binary_reading(operand, operand.sum(1, dtype=_sum_dtype(operand)))
+
+
+def _binary_reading(operand: Tensor, sums: Tensor) -> Reading:
+    nonzeros = sums.double()
     spikes = int(nonzeros.sum())
     levels = [0.0] * (spikes < operand.numel()) + [1.0] * (spikes > 0)
     return Reading(frozenset(levels), nonzeros)
@@ -195,8 +239,11 @@ def _count_nonzeros(operand: Tensor) -> Tensor:
 
 
 def count_zeros(weight: Tensor) -> int:
-    """How many elements of a weight matrix are exactly zero."""
-    return weight.numel() - int(_count_nonzeros(weight.detach()).sum())
+    """How many elements of a weight are exactly zero."""
+    nonzeros, buffer = 0, torch.empty(_CHUNK, device=weight.device)
+    for chunk in weight.detach().flatten().split(_CHUNK):
+        nonzeros += int(torch.ne(chunk, 0, out=buffer[: len(chunk)]).sum())
+    return weight.numel() - nonzeros
 
 
 def _all_levels(operand: Tensor, levels: Levels) -> Levels:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from analysis.counting.axes import Axes, Axis
+from analysis.counting.axes import Axes, Axis, Line
 from analysis.counting.dataflow import DataFlow
 from analysis.errors import InputError
 
@@ -101,14 +102,21 @@ def rows_of(values: Tensor, flow: DataFlow, batch: Batch, name: str) -> Rows:
     known = flow.knows(values) and (batch.samples == 1 or (along is not None and along[0] == 0))
     if not known:
         return _guess(len(values), batch, name)
-    samples = torch.zeros(len(values), dtype=torch.long)
-    if batch.samples > 1 and axes.sample is not None:
-        samples = axes.sample.indices(values)
     step = flow.step_along(values)
-    if step is None or step[0] != 0:
-        return Rows(samples, None, mixes=axes.mixed or step is not None, guessed=False)
-    steps = axes.step.indices(values) if axes.step else torch.arange(len(values)) % batch.steps
-    return Rows(samples, steps, mixes=False, guessed=False)
+    has_steps = step is not None and step[0] == 0
+    mixes = axes.mixed or (step is not None and not has_steps)
+    first = Line(len(values), values.stride(0), int(values.storage_offset()))
+    return _known(first, axes, batch, has_steps, mixes and not has_steps)
+
+
+@lru_cache(maxsize=1024)  # the layers of a network have few forms
+def _known(line: Line, axes: Axes, batch: Batch, has_steps: bool, mixes: bool) -> Rows:
+    samples, steps = torch.zeros(line.length, dtype=torch.long), None
+    if batch.samples > 1 and axes.sample is not None:
+        samples = axes.sample.indices(line)
+    if has_steps:
+        steps = axes.step.indices(line) if axes.step else torch.arange(line.length) % batch.steps
+    return Rows(samples, steps, mixes=mixes, guessed=False)
 
 
 def _guess(rows: int, batch: Batch, name: str) -> Rows:

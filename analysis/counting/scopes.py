@@ -16,11 +16,18 @@ from analysis.records import SiteKey
 
 @dataclass
 class Scope:
-    """One module call in progress."""
+    """One module call in progress.
+
+    Attributes:
+        module, name, call: Which one.
+        in_neuron: Whether it is a neuron layer or part of one, which is counted as a whole.
+        operations: Weight operations so far.
+    """
 
     module: nn.Module
     name: str
     call: int
+    in_neuron: bool = False
     operations: int = 0
 
     def next_site(self) -> SiteKey:
@@ -35,10 +42,18 @@ class Scopes:
 
     Hooks are global, not on the modules: the model stays as it is. A module with several names
     goes by its first; modules outside the model are ignored.
+
+    Args:
+        model: Any model.
+        is_neuron: Whether a module is a neuron layer.
+        on_leave: Called with scope, inputs and output at the end of a module call.
     """
 
     def __init__(
-        self, model: nn.Module, on_leave: Callable[[Scope, Any, Any], None] | None = None
+        self,
+        model: nn.Module,
+        is_neuron: Callable[[nn.Module], bool],
+        on_leave: Callable[[Scope, Any, Any], None],
     ) -> None:
         names: dict[nn.Module, list[str]] = defaultdict(list)
         for name, module in model.named_modules(remove_duplicate=False):
@@ -46,6 +61,7 @@ class Scopes:
         self.names = {module: found[0] for module, found in names.items()}
         self.aliases = {found[0]: tuple(found[1:]) for found in names.values()}
         self._model = model
+        self._is_neuron = is_neuron
         self._on_leave = on_leave
         self._stack: list[Scope] = []
         self._calls: Counter[str] = Counter()
@@ -56,11 +72,6 @@ class Scopes:
         if not self._stack:
             self._stack.append(Scope(self._model, "", 0))
         return self._stack[-1]
-
-    @property
-    def running(self) -> tuple[Scope, ...]:
-        """All module calls in progress, the outermost first."""
-        return tuple(self._stack)
 
     @contextmanager
     def watch(self) -> Iterator[None]:
@@ -78,12 +89,14 @@ class Scopes:
     def _enter(self, module: nn.Module, _inputs: Any) -> None:
         name = self.names.get(module)
         if name is not None:
-            self._stack.append(Scope(module, name, self._calls[name]))
+            inside = bool(self._stack) and self._stack[-1].in_neuron
+            inside = inside or self._is_neuron(module)
+            self._stack.append(Scope(module, name, self._calls[name], inside))
             self._calls[name] += 1
 
     def _leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if not self._stack or self._stack[-1].module is not module:
             return
         scope = self._stack.pop()
-        if self._on_leave is not None and output is not None:
+        if output is not None:
             self._on_leave(scope, inputs, output)
