@@ -8,14 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import (
-    TorchDispatchMode,
-    _disable_current_modes,
-    _get_current_dispatch_mode_stack,
-)
+from torch.utils._mode_utils import no_dispatch
+from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 from torch.utils.flop_counter import flop_registry
 
-from analysis.counting.dataflow import DataFlow, Trace, tensors_in
+from analysis.counting.dataflow import DataFlow, Trace
 from analysis.counting.elementwise import elements_of_work, moves_only
 from analysis.counting.neurons import Neurons
 from analysis.counting.op_rules import RULES
@@ -25,6 +22,7 @@ from analysis.counting.products import Product, per_row
 from analysis.counting.recurrence import by_step
 from analysis.counting.rows import Batch, rows_of
 from analysis.counting.scopes import Scope, Scopes
+from analysis.counting.tensors import tensors_in
 from analysis.errors import InputError
 from analysis.records import Origin
 
@@ -169,12 +167,12 @@ class Capture(TorchDispatchMode):
     def _leave(self, scope: Scope, inputs: Any, output: Any) -> None:
         if self.scopes.current.in_neuron:
             return  # part of a neuron that is reported as a whole
-        with _disable_current_modes():
+        with no_dispatch():
             spikes = self._spikes(scope, inputs, output)
             if spikes is None:
                 return
             if self._neurons.emits_spikes(scope):
-                self._flow.derive(spikes, "spikes", _source(tensors_in([inputs]), spikes))
+                self._flow.derive(spikes, "spikes", _source(tensors_in(inputs), spikes))
             self._flow.comes_from(spikes, (scope.name, scope.call))
             values = self._leading(spikes)
             reading = self._reader.read(values)
@@ -199,7 +197,7 @@ class Capture(TorchDispatchMode):
 
     def _spikes(self, scope: Scope, inputs: Any, output: Any) -> Tensor | None:
         """The spikes a module gave out, if it is a neuron layer or behaves like one."""
-        found = next(iter(tensors_in([output])), None)
+        found = next(iter(tensors_in(output)), None)
         if self._neurons.is_neuron(scope.module):
             if found is None:
                 raise InputError(f"neuron layer {scope.name!r} gave out no tensor")
@@ -208,7 +206,7 @@ class Capture(TorchDispatchMode):
             return None
         if self._flow.knows(found) and self._flow.of(found).origin == "spikes":
             return None  # passed on: pooling, dropout, a container around a neuron
-        behaves = self._neurons.behaves(scope, tensors_in([inputs]), found, self._reader)
+        behaves = self._neurons.behaves(scope, tensors_in(inputs), found, self._reader)
         return found if behaves else None
 
     def _leading(self, spikes: Tensor) -> Tensor:

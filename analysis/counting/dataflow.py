@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._pytree import tree_leaves
 
 from analysis.counting.axes import Axes, Axis, carried
 from analysis.counting.elementwise import MOVES, WORK, aten
+from analysis.counting.tensors import tensors_in
 from analysis.records import Origin, Work
 
 NeuronPlace = tuple[str, int]  # path of a neuron layer, and the how-manieth call of it
@@ -114,12 +113,13 @@ class DataFlow:
         """
         if func.is_view:
             return
-        inputs = [x for x in tensors_in(args) if self.knows(x)]
+        tensors = tensors_in(args)
+        inputs = [x for x in tensors if self.knows(x)]
         if not inputs:
             return
         packet = func.overloadpacket
         origins: set[Any] = {self.of(x).origin for x in inputs}
-        if packet in _CONTRACT and len(inputs) < len(tensors_in(args)):
+        if packet in _CONTRACT and len(inputs) < len(tensors):
             origins.add("current")  # weights met something unknown, such as a first state of zeros
         if origins != {"weight"}:
             origins.discard("weight")  # a learned scale or offset changes no origin
@@ -127,7 +127,7 @@ class DataFlow:
         trace = Trace(_combine(packet, WORK.get(packet), origins), upstream=near, hops=hops)
         if packet is aten.constant_pad_nd and (len(args) < 3 or args[2] == 0):
             trace = replace(trace, padding=tuple(args[1]))
-        for tensor in tensors_in([result]):
+        for tensor in tensors_in(result):
             if self.knows(tensor):  # changed in place: its axes stay
                 self.mark(tensor, replace(trace, axes=self.of(tensor).axes))
             else:
@@ -228,8 +228,3 @@ def _combine(packet: Any, work: Work | None, origins: set[Any]) -> Any:
 def _pooled(packet: Any, origin: Any) -> Any:
     keeps_spikes = (aten.amax, aten.max, aten.max_pool2d_with_indices)
     return "pooled-spikes" if origin == "spikes" and packet not in keeps_spikes else origin
-
-
-def tensors_in(values: Iterable[Any]) -> list[Tensor]:
-    """All tensors in nested arguments."""
-    return [leaf for leaf in tree_leaves(list(values)) if isinstance(leaf, Tensor)]

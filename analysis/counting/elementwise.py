@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_leaves
 
+from analysis.counting.tensors import tensors_in
 from analysis.records import Work
 
 aten = torch.ops.aten
@@ -56,6 +56,5 @@ def elements_of_work(func: Any, args: tuple[Any, ...], result: Any) -> tuple[Wor
     work = WORK.get(func.overloadpacket)
     if work is None and torch.Tag.pointwise in func.tags:
         work = "other"
-    found = tree_leaves(list(args) if work == "pooling" else [result])
-    touched = [leaf for leaf in found if isinstance(leaf, Tensor)]
+    touched = tensors_in(args if work == "pooling" else result)
     return (work, touched[0]) if work is not None and touched else None

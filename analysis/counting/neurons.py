@@ -9,13 +9,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
 
 from analysis.counting.operands import Levels, OperandReader
 from analysis.counting.scopes import Scope
+from analysis.counting.tensors import tensors_in
 
 _STATE = {"_buffers", "_memories"}  # dictionaries of state in torch and SpikingJelly
 _ABSENT = object()
@@ -116,11 +117,13 @@ class Neurons:
         classes = tuple(entry for entry in wanted if isinstance(entry, type))
         paths = {entry for entry in wanted if isinstance(entry, str)}
         self._model = model
-        self._resets = [reset for module in model.modules() if (reset := _reset_of(module))]
+        self._resets: list[Callable[[], object]] = []
         self._frameworks: dict[nn.Module, Framework] = {}
         self._named: set[nn.Module] = set()
         for path, module in model.named_modules():
-            framework = _framework_of(module)
+            framework, reset = _framework_of(type(module)), _reset_of(type(module))
+            if reset is not None and hasattr(module, reset):
+                self._resets.append(getattr(module, reset))
             if framework is not None:
                 self._frameworks[module] = framework
             elif isinstance(module, classes) or path in paths:
@@ -204,28 +207,33 @@ class Neurons:
         return self._maybe - (self._fired - self._other)
 
 
-def _framework_of(module: nn.Module) -> Framework | None:
-    """The framework whose spiking neuron a module is."""
+@lru_cache(maxsize=1024)
+def _framework_of(kind: type[nn.Module]) -> Framework | None:
+    """The framework whose spiking neurons a class of modules makes."""
     for framework in FRAMEWORKS:
-        if _is_one_of(module, framework.neurons):
-            return None if _is_one_of(module, framework.integrators) else framework
+        if _is_one_of(kind, framework.neurons):
+            return None if _is_one_of(kind, framework.integrators) else framework
     return None
 
 
-def _reset_of(module: nn.Module) -> Callable[[], object] | None:
-    """The method that makes a module of a known framework forget."""
+@lru_cache(maxsize=1024)
+def _reset_of(kind: type[nn.Module]) -> str | None:
+    """The method that makes modules of a class of a known framework forget."""
     for framework in FRAMEWORKS:
-        if framework.reset and _is_one_of(module, framework.neurons + framework.stateful):
-            return getattr(module, framework.reset, None)
+        if framework.reset and _is_one_of(kind, framework.neurons + framework.stateful):
+            return framework.reset
     return None
 
 
-def _is_one_of(module: nn.Module, names: Iterable[str]) -> bool:
-    """Whether a module is of a class with one of these dotted names, if that is loaded at all."""
+def _is_one_of(kind: type[nn.Module], names: Iterable[str]) -> bool:
+    """Whether a class has one of these dotted names or comes from one, if that is loaded at all.
+
+    A class that exists was made from loaded ones, so the answer never changes.
+    """
     for name in names:
         home, _, attribute = name.rpartition(".")
         known: Any = getattr(sys.modules.get(home), attribute, None)
-        if known is not None and isinstance(module, known):
+        if known is not None and issubclass(kind, known):
             return True
     return False
 
@@ -239,18 +247,15 @@ def _put_back(module: nn.Module, attributes: dict[str, Any]) -> None:
     now = vars(module)
     for name in _STATE & attributes.keys():
         now[name] = attributes[name]
-    for name in now.keys() | attributes.keys():
+    changed = [name for name, value in attributes.items() if now.get(name, _ABSENT) is not value]
+    for name in changed + [name for name in now if name not in attributes]:
         before, after = attributes.get(name, _ABSENT), now.get(name, _ABSENT)
-        if before is after or not (_holds_tensors(before) or _holds_tensors(after)):
+        if not (tensors_in(before) or tensors_in(after)):
             continue
         if before is _ABSENT:
             del now[name]
         else:
             now[name] = before
-
-
-def _holds_tensors(value: Any) -> bool:
-    return any(isinstance(leaf, Tensor) for leaf in tree_leaves(value))
 
 
 def _binary_levels(tensor: Tensor, reader: OperandReader) -> Levels:

@@ -172,7 +172,9 @@ def _read_any(operand: Tensor) -> Reading:
 def _seems_binary(operand: Tensor) -> bool:
     if not operand.numel():
         return False
-    return all(torch.equal(part * part, part) for part in (look(operand) for look in (_first, _some)))
+    return all(
+        torch.equal(part * part, part) for part in (look(operand) for look in (_first, _some))
+    )
 
 
 def _first(operand: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._pytree import tree_leaves
+
+from analysis.counting.tensors import tensors_in
 
 aten = torch.ops.aten
 
@@ -43,7 +44,7 @@ class BinaryProofs:
         if packet in _CONVERTS:
             proven = args[0].dtype == torch.bool
         elif packet in _KEEPS:
-            sources = [x for x in tree_leaves(args[0]) if isinstance(x, Tensor)]
+            sources = tensors_in(args[0])
             pads = packet is aten.constant_pad_nd and len(args) > 2 and args[2] not in (0, 1)
             proven = bool(sources) and all(map(self.hold, sources)) and not pads
         else:
@@ -84,6 +85,5 @@ def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[T
         leaf
         for argument, value in values
         if argument.alias_info is not None and argument.alias_info.is_write
-        for leaf in tree_leaves(value)
-        if isinstance(leaf, Tensor)
+        for leaf in tensors_in(value)
     ]

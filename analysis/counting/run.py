@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from analysis.counting.answers import Answers
 from analysis.counting.capture import Capture
-from analysis.counting.dataflow import tensors_in
 from analysis.counting.distributed import is_shared, together
 from analysis.counting.ledger import Ledger, is_looped
 from analysis.counting.neurons import Neurons
@@ -21,6 +20,7 @@ from analysis.counting.pass_log import PassLog
 from analysis.counting.roles import Roles
 from analysis.counting.rows import Batch, TimeLayout
 from analysis.counting.sampling import Stopping, Until
+from analysis.counting.tensors import tensors_in
 from analysis.errors import InputError
 from analysis.records import ElementwiseRecord, Role, Run, SampleCount, Sampling
 
@@ -78,7 +78,7 @@ class Counting:
         if self.probed is None and shape.samples > 1 and self._unsure(log, shape):
             self.probed = self._probe(inputs, shape, log)
         self.ledger.add(log, shape, looped=self._looped(log, shape))
-        self.ledger.broken += not all(bool(x.isfinite().all()) for x in tensors_in([outputs]))
+        self.ledger.broken += not all(bool(x.isfinite().all()) for x in tensors_in(outputs))
         self.answers.add(outputs, labels, self.steps)
         return shape.samples
 
