@@ -8,6 +8,7 @@ transposes and merged axes; (B, T), (T, B), flattened or with tokens in between 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -46,22 +47,24 @@ class Axis:
             >>> Axis(stride=15, size=2).along(flat), Axis(stride=5, size=3).along(flat)
             ((0, 3), (0, 1))
         """
-        found = [
-            (dim, max(1, self.stride // stride))
-            for dim, (length, stride) in enumerate(zip(view.shape, view.stride(), strict=True))
-            if self._carried(length, stride)
-        ]
-        return found[0] if len(found) == 1 else None
-
-    def _carried(self, length: int, stride: int) -> bool:
-        if stride == 0 or (length - 1) * stride < self.stride:
-            return False
-        return stride % (self.stride * self.size) != 0
+        return _along(self, tuple(view.shape), view.stride())
 
     def indices(self, line: Line) -> Tensor:
         """The index of every entry of a dimension."""
         offsets = torch.arange(line.length) * line.stride + line.start
         return (offsets - self.start).div(self.stride, rounding_mode="floor") % self.size
+
+
+@lru_cache(maxsize=4096)  # asked anew in every batch
+def _along(axis: Axis, shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, int] | None:
+    found = [
+        (dim, max(1, axis.stride // stride))
+        for dim, (length, stride) in enumerate(zip(shape, strides, strict=True))
+        if stride > 0
+        and (length - 1) * stride >= axis.stride
+        and stride % (axis.stride * axis.size)
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,18 +14,38 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 from torch.utils.flop_counter import flop_registry
 
 from analysis.counting.dataflow import DataFlow, Trace
-from analysis.counting.elementwise import elements_of_work, moves_only
+from analysis.counting.elementwise import elements_of_work, is_known, moves_only
 from analysis.counting.neurons import Neurons
 from analysis.counting.op_rules import RULES
 from analysis.counting.operands import OperandReader, count_zeros
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog, WorkLog
 from analysis.counting.products import Product, per_row
+from analysis.counting.proofs import Effect, effect_of
 from analysis.counting.recurrence import by_step
 from analysis.counting.rows import Batch, rows_of
 from analysis.counting.scopes import Scope, Scopes
 from analysis.counting.tensors import tensors_in
 from analysis.errors import InputError
 from analysis.records import Origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handling:
+    """What to do when an operation runs; worked out once for each.
+
+    Attributes:
+        func: The operation, kept alive so that nobody else gets its id.
+        rule: Finds the products in it.
+        effect: What it does to proofs that a tensor is binary.
+        is_work: Whether it is elementwise work, or at least no mere move.
+        may_be_composite: Whether it may be made of other operations.
+    """
+
+    func: Any
+    rule: Callable[..., list[Any]] | None
+    effect: Effect | None
+    is_work: bool
+    may_be_composite: bool
 
 
 class Capture(TorchDispatchMode):
@@ -59,7 +80,7 @@ class Capture(TorchDispatchMode):
         self._neuron_detail = neuron_detail
         self._reader = OperandReader(histograms=histograms)
         self._flow = DataFlow(steps)
-        self._elementary: set[Any] = set()
+        self._handlings: dict[int, Handling] = {}
         self._batch = Batch(samples=1, steps=steps)
         self._log = PassLog()
         self._inner: list[SiteLog] = []  # of the neuron layer that is running
@@ -93,23 +114,36 @@ class Capture(TorchDispatchMode):
     ) -> Any:
         """Runs an operation and counts it."""
         kwargs = kwargs or {}
-        rule = RULES.get(func)
-        if rule is None and func not in self._elementary:
+        handling = self._handlings.get(id(func)) or self._handle(func)
+        if handling.may_be_composite:
             with self:  # under inference_mode whole layers arrive here: look inside them
                 result = func.decompose(*args, **kwargs)
             if result is not NotImplemented:
                 return result
-            self._elementary.add(func)
+            self._handlings[id(func)] = replace(handling, may_be_composite=False)
         result = func(*args, **kwargs)
-        self._reader.proofs.note(func, args, kwargs, result)
-        if rule is not None:
-            for product in rule(self._flow, result, *args, **kwargs):
+        if handling.effect is not None:
+            self._reader.proofs.note(func, args, kwargs, result)
+        if handling.rule is not None:
+            for product in handling.rule(self._flow, result, *args, **kwargs):
                 self._count(product)
-        if not self.scopes.current.in_neuron:
+        if not self.scopes.in_neuron:
             self._flow.follow(func, args, result)
-            if rule is None and not moves_only(func):
+            if handling.is_work:
                 self._note_work(func, args, result)
         return result
+
+    def _handle(self, func: Any) -> Handling:
+        rule = RULES.get(func)
+        handling = Handling(
+            func=func,
+            rule=rule,
+            effect=effect_of(func),
+            is_work=rule is None and not moves_only(func),
+            may_be_composite=rule is None and not is_known(func),
+        )
+        self._handlings[id(func)] = handling
+        return handling
 
     def _count(self, product: Product) -> None:
         key = self.scopes.current.next_site()
@@ -120,7 +154,7 @@ class Capture(TorchDispatchMode):
         if rows.steps is not None and self._may_be_static(key.name):
             places = rows.samples * self._batch.steps + rows.steps
             static = _equal_steps(values, places, self._batch)
-        log = self._inner if self.scopes.current.in_neuron else self._log.sites
+        log = self._inner if self.scopes.in_neuron else self._log.sites
         log.append(
             SiteLog(
                 key=key,
@@ -165,7 +199,7 @@ class Capture(TorchDispatchMode):
         self._log.work.append(WorkLog(name, work, tensor.numel(), serves_all=serves_all))
 
     def _leave(self, scope: Scope, inputs: Any, output: Any) -> None:
-        if self.scopes.current.in_neuron:
+        if self.scopes.in_neuron:
             return  # part of a neuron that is reported as a whole
         with no_dispatch():
             spikes = self._spikes(scope, inputs, output)

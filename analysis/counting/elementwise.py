@@ -51,6 +51,11 @@ def moves_only(func: Any) -> bool:
     return func.is_view or func.overloadpacket in MOVES
 
 
+def is_known(func: Any) -> bool:
+    """Whether an operation has a place in the tables here, whole, whatever it is made of."""
+    return func.overloadpacket in MOVES or func.overloadpacket in WORK
+
+
 def elements_of_work(func: Any, args: tuple[Any, ...], result: Any) -> tuple[Work, Tensor] | None:
     """What kind of elementwise work an operation is, and the tensor whose elements it touches."""
     work = WORK.get(func.overloadpacket)

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -120,8 +119,11 @@ class Neurons:
         self._resets: list[Callable[[], object]] = []
         self._frameworks: dict[nn.Module, Framework] = {}
         self._named: set[nn.Module] = set()
+        kinds = {type(module) for module in model.modules()}
+        frameworks = {kind: _framework_of(kind) for kind in kinds}
+        resets = {kind: _reset_of(kind) for kind in kinds}
         for path, module in model.named_modules():
-            framework, reset = _framework_of(type(module)), _reset_of(type(module))
+            framework, reset = frameworks[type(module)], resets[type(module)]
             if reset is not None and hasattr(module, reset):
                 self._resets.append(getattr(module, reset))
             if framework is not None:
@@ -185,7 +187,7 @@ class Neurons:
         `no_neurons` tells in the end which modules were none: those that never gave out a 1,
         and those that once gave out something else.
         """
-        if not self._by_behaviour or scope.name in self._other:
+        if not self._by_behaviour or scope.name in self._other or _is_of_torch(scope.module):
             return False
         levels = _binary_levels(output, reader)
         if levels is None:
@@ -207,7 +209,11 @@ class Neurons:
         return self._maybe - (self._fired - self._other)
 
 
-@lru_cache(maxsize=1024)
+def _is_of_torch(module: nn.Module) -> bool:
+    """Whether torch itself has the layer: none of those is a spiking neuron, whatever it gives."""
+    return type(module).__module__.startswith("torch.nn.")
+
+
 def _framework_of(kind: type[nn.Module]) -> Framework | None:
     """The framework whose spiking neurons a class of modules makes."""
     for framework in FRAMEWORKS:
@@ -216,7 +222,6 @@ def _framework_of(kind: type[nn.Module]) -> Framework | None:
     return None
 
 
-@lru_cache(maxsize=1024)
 def _reset_of(kind: type[nn.Module]) -> str | None:
     """The method that makes modules of a class of a known framework forget."""
     for framework in FRAMEWORKS:
@@ -226,10 +231,7 @@ def _reset_of(kind: type[nn.Module]) -> str | None:
 
 
 def _is_one_of(kind: type[nn.Module], names: Iterable[str]) -> bool:
-    """Whether a class has one of these dotted names or comes from one, if that is loaded at all.
-
-    A class that exists was made from loaded ones, so the answer never changes.
-    """
+    """Whether a class has one of these dotted names or comes from one, if that is loaded at all."""
     for name in names:
         home, _, attribute = name.rpartition(".")
         known: Any = getattr(sys.modules.get(home), attribute, None)

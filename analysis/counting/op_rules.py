@@ -115,13 +115,19 @@ def product(
             inputs=(left,),
             values=values,
             weight=right,
-            fans=tuple(torch.ones(size, dtype=torch.float64) for size in values.shape[2:]),
+            fans=tuple(map(_each_once, values.shape[2:])),
             multiplicity=outputs,
             dense_per_row=left.numel() // max(1, len(values)) * outputs,
             biased_outputs=biased_outputs,
             shape=_matrix_shape(right, biased=biased_outputs > 0),
         )
     ]
+
+
+@lru_cache(maxsize=256)
+def _each_once(size: int) -> Tensor:
+    """The fans of an axis every position of which is read once."""
+    return torch.ones(size, dtype=torch.float64)
 
 
 def _matrix_shape(weight: Tensor, *, biased: bool) -> LayerShape:

@@ -122,7 +122,8 @@ class OperandReader:
 
         Most others are known by a glance.
         """
-        known = self._known.get(_place(operand))
+        place = _place(operand)
+        known = self._known.get(place) if place is not None else None
         if known is not None:
             return known[1] if known[1].is_binary else None
         if self.proofs.hold(operand):

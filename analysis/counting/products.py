@@ -7,6 +7,7 @@ other, and attention probabilities that nobody sees.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache, reduce
 from math import prod
 from typing import Protocol
 
@@ -127,17 +128,16 @@ class WeightProduct:
     def count(self, reader: OperandReader, padding: Padding) -> Counted:
         """See `Product`."""
         reading = reader.read(self.values)
-        interior = [_trim(fan, padding, axis) for axis, fan in enumerate(reversed(self.fans))]
+        positions, reached = _interior(self.fans, padding)
         rows, channels = self.values.shape[:2]
         side = Side(
             levels=reading.levels,
             nonzeros=per_row(reading.nonzeros),
-            elements=rows * channels * prod(len(fan) for fan in interior),
+            elements=rows * channels * positions,
             synops=_weighted(reading.nonzeros, self.fans) * self.multiplicity,
             histogram=reading.histogram,
             level_synops=self._synops_by_level(reading.histogram),
         )
-        reached = prod(int(fan.sum()) for fan in interior)
         return Counted(
             operand=side,
             other=None,
@@ -260,9 +260,22 @@ def per_row(counts: Tensor) -> Tensor:
 
 def _weighted(nonzeros: Tensor, fans: tuple[Tensor, ...]) -> Tensor:
     """Non-zeros per position, each times its fan-out: ``(N, *S)`` -> ``(N,)``, exact."""
-    for fan in reversed(fans):
-        nonzeros = nonzeros @ fan.to(nonzeros.device)
-    return per_row(nonzeros)
+    if not fans:
+        return per_row(nonzeros)
+    return nonzeros.flatten(1) @ _fan_out(fans).to(nonzeros.device)
+
+
+@lru_cache(maxsize=256)  # the fans of an axis are cached themselves
+def _fan_out(fans: tuple[Tensor, ...]) -> Tensor:
+    """The fan-out of every position: the product of those along its axes, ``(prod(S),)``."""
+    return reduce(lambda left, right: torch.outer(left, right).flatten(), fans)
+
+
+@lru_cache(maxsize=256)
+def _interior(fans: tuple[Tensor, ...], padding: Padding) -> tuple[int, int]:
+    """Positions that padding did not add, and the sum of their fan-outs."""
+    trimmed = [_trim(fan, padding, axis) for axis, fan in enumerate(reversed(fans))]
+    return prod(map(len, trimmed)), prod(int(fan.sum()) for fan in trimmed)
 
 
 def _trim(fan: Tensor, padding: Padding, axis: int) -> Tensor:

@@ -6,7 +6,7 @@ numbers keeps them. The proof of a storage ends with the first write to it.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -16,11 +16,30 @@ from analysis.counting.tensors import tensors_in
 
 aten = torch.ops.aten
 
-_CONVERTS = {aten._to_copy}
+Effect = Literal["converts", "keeps", "writes"]
+
 _KEEPS = {
     aten.cat, aten.clone, aten.constant_pad_nd, aten.index_select, aten.repeat, aten.stack,
-    aten._unsafe_view, aten.max_pool2d_with_indices, aten.max_pool3d_with_indices,
+    aten.max_pool2d_with_indices, aten.max_pool3d_with_indices,
 }  # fmt: skip
+
+
+def effect_of(func: Any) -> Effect | None:
+    """What an operation does to proofs; most do nothing.
+
+    Example:
+        >>> (
+        ...     effect_of(aten._to_copy.default),
+        ...     effect_of(aten.mul_.Tensor),
+        ...     effect_of(aten.relu.default),
+        ... )
+        ('converts', 'writes', None)
+    """
+    if func._schema.is_mutable:
+        return "writes"
+    if func.overloadpacket is aten._to_copy:
+        return "converts"
+    return "keeps" if func.overloadpacket in _KEEPS else None
 
 
 class BinaryProofs:
@@ -39,24 +58,21 @@ class BinaryProofs:
         self._proven: dict[int, tuple[StorageWeakRef, torch.dtype, int]] = {}
 
     def note(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        """Takes in an operation that ran."""
-        packet = func.overloadpacket
-        if packet in _CONVERTS:
-            proven = args[0].dtype == torch.bool
-        elif packet in _KEEPS:
-            sources = tensors_in(args[0])
-            pads = packet is aten.constant_pad_nd and len(args) > 2 and args[2] not in (0, 1)
-            proven = bool(sources) and all(map(self.hold, sources)) and not pads
-        else:
-            if self._proven and func._schema.is_mutable:
-                self._end(_written(func, args, kwargs))
-            return
-        tensor = result[0] if isinstance(result, tuple) else result
-        if proven:
-            storage = tensor.untyped_storage()
-            # The weak reference keeps the address from being used again.
-            place = StorageWeakRef(storage), tensor.dtype, _version(tensor)
-            self._proven[storage._cdata] = place
+        """Takes in an operation with an effect that ran."""
+        effect = effect_of(func)
+        if effect == "writes":
+            self._end(_written(func, args, kwargs))
+        elif effect == "converts" and (args[0].dtype == torch.bool or self.hold(args[0])):
+            self._prove(result)
+        elif effect == "keeps" and all(map(self.hold, tensors_in(args[0]))):
+            pads = func.overloadpacket is aten.constant_pad_nd and len(args) > 2
+            if not pads or args[2] in (0, 1):
+                self._prove(result[0] if isinstance(result, tuple) else result)
+
+    def _prove(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        # The weak reference keeps the address from being used again.
+        self._proven[storage._cdata] = StorageWeakRef(storage), tensor.dtype, _version(tensor)
 
     def hold(self, tensor: Tensor) -> bool:
         """Whether a tensor holds 0 and 1 only, for certain."""

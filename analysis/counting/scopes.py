@@ -64,6 +64,7 @@ class Scopes:
         self._is_neuron = is_neuron
         self._on_leave = on_leave
         self._stack: list[Scope] = []
+        self.in_neuron = False  # whether a neuron layer is running
         self._calls: Counter[str] = Counter()
 
     @property
@@ -77,6 +78,7 @@ class Scopes:
     def watch(self) -> Iterator[None]:
         """Follows one forward pass; call numbers start again at 0."""
         self._stack.clear()
+        self.in_neuron = False
         self._calls.clear()
         enter = global_hooks.register_module_forward_pre_hook(self._enter)
         leave = global_hooks.register_module_forward_hook(self._leave, always_call=True)
@@ -89,14 +91,14 @@ class Scopes:
     def _enter(self, module: nn.Module, _inputs: Any) -> None:
         name = self.names.get(module)
         if name is not None:
-            inside = bool(self._stack) and self._stack[-1].in_neuron
-            inside = inside or self._is_neuron(module)
-            self._stack.append(Scope(module, name, self._calls[name], inside))
+            self.in_neuron = self.in_neuron or self._is_neuron(module)
+            self._stack.append(Scope(module, name, self._calls[name], self.in_neuron))
             self._calls[name] += 1
 
     def _leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if not self._stack or self._stack[-1].module is not module:
             return
         scope = self._stack.pop()
+        self.in_neuron = bool(self._stack) and self._stack[-1].in_neuron
         if output is not None:
             self._on_leave(scope, inputs, output)

@@ -141,10 +141,22 @@ def test_what_only_passes_spikes_on_is_no_neuron():
 
 
 def test_a_module_that_only_once_gave_out_zeros_and_ones_is_no_neuron():
+    class Clamp(nn.Module):
+        def forward(self, x):
+            return x.clamp(0, 1)
+
     x = torch.tensor([[2.0, -1.0]])
-    model = nn.Sequential(nn.Hardtanh(0, 1), nn.Linear(2, 2))
+    model = nn.Sequential(Clamp(), nn.Linear(2, 2))
     assert len(analysis.analyze(model, [x], steps=1).run.neurons) == 1
     assert not analysis.analyze(model, [x, x / 4], steps=1).run.neurons
+
+
+def test_a_layer_of_torch_is_no_neuron_even_if_it_gives_out_zeros_and_ones():
+    halve = nn.Linear(2, 2, bias=False)
+    halve.weight.data = torch.eye(2) / 2
+    assert not analysis.analyze(
+        nn.Sequential(halve), [torch.tensor([[2.0, 0]])], steps=1
+    ).run.neurons
 
 
 def test_both_calls_of_a_shared_neuron_are_told_apart():
