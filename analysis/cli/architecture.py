@@ -112,28 +112,38 @@ def parse_rates(text: str) -> Fraction | dict[str, Fraction]:
         InputError: If it is neither, or the file can't be read.
 
     Example:
-        >>> parse_rates("0.2")
-        Fraction(1, 5)
+        >>> parse_rates("0.2"), parse_rates("20%")
+        (Fraction(1, 5), Fraction(1, 5))
     """
     path = Path(text)
     if path.suffix != ".csv":
         return _rate(text, "--rates takes a number between 0 and 1 or a .csv file")
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{text}: can't be read: {error}") from error
-    reader = csv.DictReader(lines)
-    if reader.fieldnames != ["site", "rate"]:
-        raise InputError(f"{text}: expected the columns site,rate, got {reader.fieldnames}")
-    return {
-        str(row["site"]): _rate(row["rate"], f"{text}, line {reader.line_num}: expected a rate")
-        for row in reader
-    }
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{text}: no UTF-8 text") from error
+    except OSError as error:
+        raise InputError(f"{text}: can't be read: {error.strerror}") from error
+    header, *rows = [row for row in csv.reader(lines) if row] or [[]]
+    if header != ["site", "rate"]:
+        raise InputError(
+            f"{text}: expected the columns site,rate, got {','.join(header) or 'none'}"
+        )
+    rates: dict[str, Fraction] = {}
+    for number, row in enumerate(rows, start=2):
+        where = f"{text}, row {number}"
+        if len(row) != len(header):
+            raise InputError(f"{where}: expected a site and a rate, got {','.join(row)}")
+        if row[0] in rates:
+            raise InputError(f"{where}: a second rate for {row[0]}")
+        rates[row[0]] = _rate(row[1], f"{where}: expected a rate")
+    return rates
 
 
-def _rate(text: str | None, expected: str) -> Fraction:
+def _rate(text: str, expected: str) -> Fraction:
+    percent = text.endswith("%")
     try:
-        return Fraction(text or "")
+        return Fraction(text.removesuffix("%")) / (100 if percent else 1)
     except (ValueError, ZeroDivisionError) as error:
         raise InputError(f"{expected}, got {text!r}") from error
 

@@ -18,6 +18,7 @@ from analysis.errors import InputError
 from analysis.records import Moments, NeuronRecord, OperandKind, Run, SiteKey, SiteRecord
 
 MARK = "architecture counts at stated rates, no data was run"
+_NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?"
 _PJ = {"pJ": 1, "nJ": 10**3, "uJ": 10**6, "µJ": 10**6, "mJ": 10**9, "J": 10**12}
 
 
@@ -115,7 +116,7 @@ class Solved:
     Attributes:
         convention: Its name.
         rate: Non-zero share of the input of every layer after the stem; None if there is none.
-        reason: Why there is none.
+        reason: Why there is none, or why it is an upper bound only.
         nearest_pj: The energy nearest to the one asked for that some rate gives; None where the
             convention can't be applied.
     """
@@ -146,7 +147,10 @@ def solve_rate(run: Run, energy_pj: Fraction, rule: Convention, technology: Tech
         reason = "no operation depends on the rate"
     else:
         rate = float((energy_pj - at_zero) / slope)
-        return Solved(convention=rule.name, rate=rate, nearest_pj=float(nearest))
+        without = Energy(at_rates(run, Fraction(1)), rule, technology).unpriced
+        names = ", ".join(f"{name.upper()}s" for name in without)
+        reason = f"at most: {names} have no price" if without else ""
+        return Solved(convention=rule.name, rate=rate, reason=reason, nearest_pj=float(nearest))
     return Solved(convention=rule.name, rate=None, reason=reason, nearest_pj=float(nearest))
 
 
@@ -169,7 +173,7 @@ def parse_energy(text: str) -> Fraction:
         >>> int(parse_energy("1.49 mJ"))
         1490000000
     """
-    found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([pnuµm]?J)", text.strip())
+    found = re.fullmatch(rf"({_NUMBER})\s*([pnuµm]?J)", text.strip())
     if found is None:
         raise InputError(f"expected an energy such as 1.49mJ ({', '.join(_PJ)}), got {text!r}")
     return Fraction(found[1]) * _PJ[found[2]]

@@ -72,6 +72,8 @@ def _dense_row(
 ) -> Row:
     rule = convention_of(step, "MACs once" if step == "once" else "MACs", "MACs")
     pj = _part_pj(Energy(run, rule, prices), part)
+    if prices.pj("mac") is None:
+        return part, _STEM_WORDS[step], "unpriced", ""
     left = energy_pj - pj
     verdict = f"leaves {joules(float(left), digits=4)}" if left >= 0 else "cannot be in it"
     return part, _STEM_WORDS[step], float(pj), verdict
@@ -119,5 +121,5 @@ def _implied(booking: Booking | None) -> Cell:
         return "-"
     solved = booking.solved
     if solved.rate is not None:
-        return solved.rate
+        return f"≤ {solved.rate:.4f}" if solved.reason else solved.rate
     return "refused" if solved.nearest_pj is None else f"no: {joules(solved.nearest_pj, digits=4)}"

@@ -70,7 +70,7 @@ def test_a_changed_field_is_in_the_name_of_the_convention(run):
         (["--arch", "msresnet8", "--rates", "2"], "between 0 and 1, got 2"),
         (["--arch", "msresnet8", "--rates", "nan"], "a number between 0 and 1 or a .csv file"),
         (["--arch", "msresnet8", "--rates", "no.csv"], "no.csv: can't be read"),
-        (["--arch", "msresnet8", "--rates", "{csv}"], "expected the columns site,rate"),
+        (["--arch", "msresnet8", "--rates", "{csv}"], "expected the columns site,rate, got layer"),
         (["--arch", "msresnet8", "--solve-rate", "5"], "expected an energy such as 1.49mJ"),
         (["x.pth", "--arch", "msresnet8", "--rates", "0"], "not both"),
         (["--arch", "msresnet8", "--rates", "0", "--per-sample"], "--per-sample needs samples"),
@@ -94,3 +94,25 @@ def test_an_architecture_can_be_asked_for_memory_counterpart_and_differences(run
     assert done.returncode == 0, done.stderr
     for words in ("Lemaire, linear memory", "50 % zeros skipped", "What moves the number"):
         assert words in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected the columns site,rate, got none"),
+        (b"\xff\xfe", "no UTF-8 text"),
+        (b"site,rate\n*", "row 2: expected a site and a rate, got *"),
+        (b"site,rate\n*,0.1,0.2", "row 2: expected a site and a rate, got *,0.1,0.2"),
+        (b"site,rate\n*,", "row 2: expected a rate, got ''"),
+        (b"site,rate\n*,0.1\n*,0.2", "row 3: a second rate for *"),
+        (b"site,rate\n*,inf", "row 2: expected a rate, got 'inf'"),
+        (b"site,rate\n", "no rate for the layer encoder.gate"),
+        (b"site,rate\n*,-1%", "between 0 and 1, got -0.01 for *"),
+    ],
+)
+def test_a_file_of_rates_that_can_not_be_used_gets_one_line(run, tmp_path, content, message):
+    (tmp_path / "rates.csv").write_bytes(content)
+    done = run("--arch", "msresnet8", "--rates", tmp_path / "rates.csv")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -12,7 +12,7 @@ import gac
 from analysis.energy.conventions import PRESETS, convention
 from analysis.energy.estimate import MARK, at_rates, parse_energy, solve_rate
 from analysis.energy.technology import technology
-from analysis.reporting.published_tables import contents_table
+from analysis.reporting.published_tables import bookings_table, contents_table
 from analysis.reporting.report import Report
 
 PRICES = technology("45nm-fp32")
@@ -104,7 +104,20 @@ def test_no_rate_is_found_where_there_is_none(small):
     assert solved(small, 0, flat).rate is None
 
 
-@pytest.mark.parametrize("text", ["", "1.49", "mJ", "-1mJ", "1.49 kWh", "1e3mJ"])
+def test_without_a_price_for_macs_a_rate_is_an_upper_bound(small):
+    prices = technology("loihi")
+    found = solve_rate(small, Fraction(10**6), convention("operand"), prices)
+    assert 0 < found.rate < 1
+    assert found.reason == "at most: MACs have no price"
+    rows = contents_table(small, Fraction(10**6), prices, "nobody").rows
+    assert {row[2] for row in rows if row[1].startswith("MACs")} == {"unpriced"}
+    (cell,) = {row[2] for row in bookings_table(small, Fraction(10**6), prices, "nobody").rows[1:2]}
+    assert (
+        cell == f"≤ {solve_rate(small, Fraction(10**6), convention('sew-table'), prices).rate:.4f}"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "1.49", "mJ", "-1mJ", "1.49 kWh", "1e999mJ", "nanJ"])
 def test_an_energy_needs_a_number_and_a_unit(text):
     with pytest.raises(analysis.InputError, match=r"expected an energy such as 1\.49mJ"):
         parse_energy(text)
