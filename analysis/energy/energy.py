@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from analysis.energy.charges import Charge, Slope, charge, work_charges
 from analysis.energy.conventions import Convention
+from analysis.energy.layers import Range
 from analysis.energy.technology import Technology
 from analysis.estimates import Estimate, mean_interval
 from analysis.records import Run, SiteKey, moment_column
@@ -83,6 +84,18 @@ class Energy:
     def own_rates(self) -> tuple[str, ...]:
         """Sites whose rate is that of their input, for want of a neuron layer upstream."""
         return tuple(str(key) for key, booked in self.charges.items() if booked.own_rate)
+
+    @cached_property
+    def price_range(self) -> Range | None:
+        """Picojoules per sample at the low and high ends of prices; None where they have none."""
+        prices = self.technology.operations.values()
+        if all(price.end("low") == price.end("high") for price in prices):
+            return None
+        low, high = (
+            replace(self, technology=self.technology.at(which)) for which in ("low", "high")
+        )
+        ends = [float(energy.exact_pj(energy.total)) for energy in (low, self, high)]
+        return Range.over(*ends)
 
     @property
     def left_out_macs(self) -> float:

@@ -150,7 +150,8 @@ class Report:
     def totals(self) -> pd.Series[float]:
         """Per sample: ACs, MACs, energy, rates; with ``_low`` and ``_high`` of the 95 % interval.
 
-        The interval is over samples; it says nothing about other training seeds.
+        The interval is over samples; it says nothing about other training seeds. Where prices are
+        ranges, ``energy_pj_cheapest`` and ``energy_pj_dearest`` are the energies at their ends.
         """
         import pandas as pd
 
@@ -158,6 +159,9 @@ class Report:
         for name, estimate in self._estimates().items():
             values[name] = estimate.value
             values[f"{name}_low"], values[f"{name}_high"] = estimate.low, estimate.high
+        ends = self.energy.price_range
+        if ends is not None:
+            values["energy_pj_cheapest"], values["energy_pj_dearest"] = ends.low, ends.high
         values["samples"], values["steps"] = self.run.samples, self.run.steps
         return pd.Series(values, dtype=float)
 

@@ -42,6 +42,10 @@ def totals_table(report: Report) -> Table:
         if name in report.totals and not isnan(report.totals[name]):
             values = (report.totals[key] for key in (name, f"{name}_low", f"{name}_high"))
             rows.append((label, *(As(float(value), kind) for value in values)))
+    ends = report.energy.price_range
+    if ends is not None:
+        values = (As(pj, "joules") for pj in (ends.nominal, ends.low, ends.high))
+        rows.append(("energy per sample, at the ends of its prices", *values))
     return Table(
         name="totals",
         title=f"Totals under {report.convention.name}, {report.technology.name}",

@@ -101,6 +101,10 @@ def _headline(report: Report) -> RenderableType:
     bound = "  (a lower bound: no price for some operations)" if report.energy.unpriced else ""
     energy.append(f"  per sample, {report.convention.name}, {report.technology.name}{bound}")
     grid.add_row(Text("energy", style="bold"), energy)
+    ends = report.energy.price_range
+    if ends is not None:
+        words = f"{joules(ends.low)} to {joules(ends.high)}: its prices are ranges"
+        grid.add_row("", f"{words}{bound}")
     return grid
 
 

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 import analysis
 from analysis.energy.technology import parse_technology, technology, technology_names
+
+
+class Fire(torch.nn.Module):
+    def forward(self, x):
+        return (x > 0).to(x.dtype)
+
 
 GOOD = """
 name = "mine"
@@ -120,8 +127,6 @@ def test_a_broken_file_gets_one_line_that_names_file_and_key(text, message):
 
 
 def test_an_operation_without_a_price_makes_the_total_a_lower_bound():
-    import torch
-
     prices = parse_technology(GOOD, "mine")
     layer = torch.nn.Linear(2, 2)
     report = analysis.analyze(layer, [torch.ones(1, 2)], steps=1, technology=prices)
@@ -142,3 +147,16 @@ def test_unpriced_parts_are_not_shown_as_free():
     console = Console(width=120, file=io.StringIO())
     console.print(terminal_table(parts_table(report), wide=True))
     assert "unpriced" in console.file.getvalue()
+
+
+def test_prices_that_are_ranges_give_a_range():
+    layer = torch.nn.Linear(2, 5, bias=False)
+    spikes = torch.tensor([[1.0, 0.0], [1.0, 1.0]])  # 5 and 10 accumulates
+    report = analysis.analyze(
+        torch.nn.Sequential(Fire(), layer), [spikes - 0.5], steps=1, technology="odin"
+    )
+    totals = report.totals
+    assert totals.energy_pj == pytest.approx(7.5 * 12.7)
+    assert totals.energy_pj_cheapest == pytest.approx(7.5 * 8.43)
+    assert totals.energy_pj_dearest == pytest.approx(7.5 * 12.7)
+    assert "energy_pj_cheapest" not in report.under("operand", "45nm-fp32").totals
