@@ -44,8 +44,8 @@ def totals_table(report: Report) -> Table:
             rows.append((label, *(As(float(value), kind) for value in values)))
     ends = report.energy.price_range
     if ends is not None:
-        values = (As(pj, "joules") for pj in (ends.nominal, ends.low, ends.high))
-        rows.append(("energy per sample, at the ends of its prices", *values))
+        at_ends = (As(pj, "joules") for pj in (ends.nominal, ends.low, ends.high))
+        rows.append(("energy per sample, at the ends of its prices", *at_ends))
     return Table(
         name="totals",
         title=f"Totals under {report.convention.name}, {report.technology.name}",

@@ -16,16 +16,21 @@ class NotSpikeDriven:
         names: Their module paths.
         layers: How many weight layers there are in all.
         energy_share: Their part of the energy of all weight layers; None if that is 0.
+        priced: Whether all that they do has a price.
     """
 
     names: tuple[str, ...]
     layers: int
     energy_share: float | None
+    priced: bool = True
 
     def sentence(self) -> str:
         """In one line."""
         share = "none" if self.energy_share is None else f"{100 * self.energy_share:.1f} %"
-        return f"{len(self.names)} of {self.layers} weight layers, {share} of the energy"
+        layers = f"{len(self.names)} of {self.layers} weight layers"
+        if not self.priced:
+            return f"{layers}; what they do has no price here"
+        return f"{layers}, {share} of the energy"
 
 
 def is_spike_driven(site: SiteRecord) -> bool:
@@ -45,4 +50,5 @@ def not_spike_driven(report: Report) -> NotSpikeDriven:
         names=tuple(dict.fromkeys(site.key.name for site in others)),
         layers=len({site.key.name for site in sites}),
         energy_share=part / total if total else None,
+        priced=not any(report.energy.unpriced_of(report.energy.charges[s.key]) for s in others),
     )
