@@ -43,7 +43,11 @@ def drawing(
     """Inside, torch's global generators are those of one place; outside they never moved."""
     gpus = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=gpus):
-        torch.manual_seed(derived_seed(seed, purpose, *place))
+        key = derived_seed(seed, purpose, *place)
+        # Not torch.manual_seed: until CUDA is in use it keeps a stack trace of every call.
+        torch.default_generator.manual_seed(key)
+        for gpu in gpus:
+            torch.cuda.default_generators[gpu.index or 0].manual_seed(key)
         yield
 
 
