@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
+from analysis.cli.coding import encoder_pj
 from analysis.cli.provenance import made_by
 from analysis.coding.encoding import encode
 from analysis.coding.measures import measure
@@ -22,11 +23,12 @@ from analysis.reporting.encoder_tables import figure, frame_of, tables
 from analysis.reporting.report import Report
 from analysis.reporting.writers import make_folder, write_text
 from gac.config import GateMode, MSResNetConfig
-from gac.data import load_data, preprocessing_for
+from gac.data import Split, load_data, preprocessing_for
 from gac.inference import accuracy
 from gac.msresnet import MSResNet
+from gac.pictures import Samples
 from gac.plain import to_plain
-from gac.recipes import recipe
+from gac.recipes import TrainConfig, recipe
 from gac.registry import architecture
 from gac.state import assemble, skeleton
 from gac.training import fresh_model, train
@@ -50,7 +52,8 @@ ENCODINGS: dict[str, tuple[str, GateMode]] = {
 AFTERWARDS: tuple[GateMode, ...] = ("frozen", "permuted", "off")
 
 DATA = "digits"
-# Narrow, and on the digits' own 8 x 8 pixels: a training takes some 15 seconds on one core.
+SPLITS: tuple[Split, Split] = ("train", "test")
+# Narrow, and on the digits' own 8 x 8 pixels: a training takes some 10 seconds on one core.
 NETWORK: dict[str, Any] = {
     "stem_width": 8, "widths": (16, 32), "blocks": (1, 1), "strides": (1, 2), "image_size": 8,
 }  # fmt: skip
@@ -103,7 +106,7 @@ class Study:
         """What decides the result of a training, beside encoder, steps and seed."""
         base = architecture("msresnet8", **NETWORK)
         network = {name: to_plain(base)[name] for name in ("neuron", *NETWORK)}
-        training = to_plain(replace(recipe(DATA).config, epochs=self.epochs))
+        training = to_plain(self._training)
         training.pop("seed")
         return {
             "data": DATA, "network": network, "training": training, "threads": self.threads,
@@ -119,6 +122,11 @@ class Study:
             for steps in self.steps
             for encoding in ENCODINGS
         ]
+
+    @property
+    def _training(self) -> TrainConfig:
+        """The recipe of the digits, without random shifts: pictures are prepared once."""
+        return replace(recipe(DATA).config, epochs=self.epochs, shift=0)
 
     @cached_property
     def _runs(self) -> Path:
@@ -168,9 +176,9 @@ class Study:
     def _measured(self, cell: Cell) -> Iterator[tuple[str, int | None, float]]:
         config = self._config(cell)
         how = preprocessing_for(DATA, config)
-        learn, test = (load_data(DATA, split=s, preprocessing=how) for s in ("train", "test"))
+        learn, test = (_prepared(load_data(DATA, split=s, preprocessing=how)) for s in SPLITS)
         model = fresh_model(config, cell.seed)
-        settings = replace(recipe(DATA).config, epochs=self.epochs, seed=cell.seed)
+        settings = replace(self._training, seed=cell.seed)
         for _ in train(model, learn, test, settings):
             pass
         model.eval()
@@ -209,6 +217,12 @@ class Study:
         write_text(self.folder / "settings.json", json.dumps(content, indent=1) + "\n")
 
 
+def _prepared(samples: Samples) -> Samples:
+    """All samples as the network reads them, in memory."""
+    pictures, labels = zip(*(samples[place] for place in range(len(samples))), strict=True)
+    return Samples(TensorDataset(torch.stack(pictures), torch.tensor(labels)))
+
+
 def with_gate(model: MSResNet, mode: GateMode) -> MSResNet:
     """A trained GAC network with the same weights and an ablated gate, in eval mode.
 
@@ -224,7 +238,7 @@ def _of_the_network(report: Report) -> Iterator[tuple[str, int | None, float]]:
     for name in ("accuracy", "firing_rate", "acs", "macs", "energy_pj"):
         yield name, None, float(totals[name])
     sites = report.sites
-    yield "encoder_energy_pj", None, _encoder_pj(report)
+    yield "encoder_energy_pj", None, encoder_pj(report)
     yield "gate_energy_pj", None, float(sites[sites.role == "gate"].energy_pj.sum())
     for rule, energy in report.side_by_side():
         if rule.name == "operand-once" and not isinstance(energy, InputError):
@@ -247,14 +261,9 @@ def _of_the_code(
         gate=None if code.log_odds is None else (code.log_odds, code.spikes),
         threshold=model.config.neuron.threshold,
         decay=model.config.neuron.decay,
-        energy_pj=_encoder_pj(report),
+        energy_pj=encoder_pj(report),
         layer=code.layer,
     )
     for value in found.measured:
         name = f"code_{value.quantity}" if value.quantity == "firing_rate" else value.quantity
         yield name, value.step, value.value
-
-
-def _encoder_pj(report: Report) -> float:
-    sites = report.sites
-    return float(sites[sites.site.str.startswith("encoder.")].energy_pj.sum())

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from analysis.coding.comparison import coding_frame
 from analysis.errors import InputError
 from analysis.reporting.bibliography import bibtex
 from analysis.reporting.html.page import write_html
@@ -48,6 +49,9 @@ def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> 
         with suppress(InputError):  # this convention needs counts that are not kept per sample
             write_frame(report, report.sample_energy(), folder / "samples.csv")
             names.append("samples.csv")
+    if report.coding is not None:
+        write_frame(report, coding_frame([report.coding]), folder / "coding.csv")
+        names.append("coding.csv")
     names += ["report.json", "report.html", "report.md", "report.tex", "references.bib"]
     names += ["sites.csv", "neurons.csv", "steps.csv", "conventions.csv"]
     for table in (table for section in more for table in section.tables):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from analysis.cli.coding import MOST_SAMPLES, check_coding, code_of
 from analysis.cli.custom import from_functions
 from analysis.cli.processes import Place, joined
 from analysis.cli.progress import progress
@@ -46,6 +47,7 @@ class Job:
     seed: int
     until: float | None = None
     crosscheck: bool = False
+    coding: bool = False
     model: str | None = None
     roles: Mapping[str, Role] = field(default_factory=dict)
     per_sample: bool | None = None
@@ -79,6 +81,7 @@ def run_job(job: Job, file: Path | None, convention: Convention, technology: Tec
         InputError: If the checkpoint, the data or the device can't be used.
     """
     subject = (from_functions if job.model else from_checkpoint)(job, file)
+    network = check_coding(subject.model) if job.coding else None
     place = Place.of_this_process()
     device, dtype = _device(place.device(job.device)), getattr(torch, job.dtype)
     if job.threads is not None:
@@ -94,6 +97,9 @@ def run_job(job: Job, file: Path | None, convention: Convention, technology: Tec
     with joined(place, device):
         report = _run(model, subject, job, place, settings)
     report = _told(report, data=subject.data(report.run.samples))
+    if network is not None and subject.some is not None and place.speaks:
+        found = code_of(network, subject.some(MOST_SAMPLES), report, job.seed)
+        report = replace(report, coding=found)
     if not (job.crosscheck and place.speaks):
         return Outcome(report, None, place.speaks)
     image = subject.example().to(device, dtype)

@@ -199,6 +199,14 @@ Crosscheck = Annotated[
         help="lay dense MACs beside FlopCounterMode, fvcore and thop",
     ),
 ]
+Coding = Annotated[
+    bool,
+    typer.Option(
+        "--coding",
+        rich_help_panel=_OUTPUT,
+        help="what the encoder's spikes tell the network behind it (our reconstruction)",
+    ),
+]
 Against = Annotated[
     Path | None,
     typer.Option(

@@ -26,7 +26,7 @@ from analysis.reporting.crosscheck_table import crosscheck_section, print_crossc
 from analysis.reporting.detail_tables import extremes_table, groups_table
 from analysis.reporting.energy_sections import energy_sections
 from analysis.reporting.report import Report
-from analysis.reporting.sections import Section
+from analysis.reporting.sections import Section, coding_section
 from analysis.reporting.summary import print_report, print_section
 from analysis.reporting.tables import Table
 from analysis.reporting.terminal import terminal_table
@@ -124,7 +124,9 @@ def _present_one(outcome: Outcome, wish: Wish, older: Report | None, console: Co
     if wish.samples:
         for table in (*groups_table(report), extremes_table(report)):
             console.print("", terminal_table(table, wide=is_wide(console)))
-    for section in (*more[outcome.crosscheck is not None :], *energy_sections(report, wish.wanted)):
+    own = [section] if (section := coding_section(report)) else []
+    further = energy_sections(report, wish.wanted)
+    for section in (*own, *more[outcome.crosscheck is not None :], *further):
         print_section(section, console)
     if wish.output is not None:
         more += energy_sections(report, wish.wanted.for_pages())

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Subset
 
 from analysis.errors import InputError
 from gac.checkpoint import Checkpoint, load, shipped_checkpoint
-from gac.data import data_source, load_data, usual_preprocessing
+from gac.data import data_source, load_data, preprocessing_for
 from gac.registry import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Subject:
         samples: How many there are in all; None where that is not known.
         of: What they were drawn from, such as ``digits test``, and how many that holds.
         example: One sample as a batch, for the crosscheck.
+        some: Batches of at most so many samples, drawn with the seed; None where that can't be.
         facts: For the report's provenance.
         settings: For `analysis.analyze`: steps, roles.
     """
@@ -51,6 +52,7 @@ class Subject:
     example: Callable[[], Tensor]
     facts: Mapping[str, Any]
     settings: Mapping[str, Any]
+    some: Callable[[int], Iterable[Any]] | None = None
 
     def data(self, ran: int) -> str:
         """The samples in words, given how many of them ran."""
@@ -83,9 +85,16 @@ def from_checkpoint(job: Job, file: Path | None) -> Subject:
         loader: DataLoader[Any] = DataLoader(share, batch_size=job.batch_size)
         return loader if labelled else _Images(loader)
 
+    def some(most: int) -> Iterable[Any]:
+        generator = torch.Generator().manual_seed(job.seed)
+        order = torch.randperm(len(chosen), generator=generator)[:most]
+        loader: DataLoader[Any] = DataLoader(Subset(chosen, sorted(order.tolist())), job.batch_size)
+        return loader if labelled else _Images(loader)
+
     return Subject(
         model=network.model,
         batches=batches,
+        some=some,
         share=lambda place: [places[position] for position in place.share(len(chosen))],
         samples=len(chosen),
         of=(RANDOM_INPUT if everything.random else f"{name} test", len(everything)),
@@ -130,7 +139,7 @@ def _preprocessing(network: Checkpoint, name: str) -> Preprocessing:
     own = network.metadata.data
     if own is None or own.name == name:
         return network.metadata.preprocessing
-    return usual_preprocessing(name, network.config.image_size)
+    return preprocessing_for(name, network.config)
 
 
 def _draw(everything: Any, job: Job) -> Any:
@@ -172,7 +181,7 @@ def _described(network: Checkpoint) -> dict[str, Any]:
     config, made = network.config, network.metadata.provenance
     parameters = sum(p.numel() for p in network.model.parameters())
     structure = (
-        f"MS-ResNet, {config.encoder} encoder, blocks {'-'.join(map(str, config.blocks))}, "
+        f"MS-ResNet, {config.encoding} encoder, blocks {'-'.join(map(str, config.blocks))}, "
         f"widths {'-'.join(map(str, config.widths))}"
     )
     recipe = f"; {_recipe(made.command)}" if made else ""

@@ -15,7 +15,7 @@ from analysis.energy.synapses import spikes_per_synapse
 from analysis.energy.technology import Technology, technology
 from analysis.errors import InputError
 from analysis.estimates import Estimate, proportion
-from analysis.records import Run, SiteRecord, moment_column
+from analysis.records import Coding, Run, SiteRecord, moment_column
 from analysis.reporting import breakdown, by_sample, by_step, counterpart_table, memory_tables
 
 if TYPE_CHECKING:
@@ -38,11 +38,13 @@ class Report:
         run: The exact counts.
         convention: How operations are booked.
         technology: What they cost.
+        coding: What the encoder's spikes say, if that was analysed.
     """
 
     run: Run
     convention: Convention
     technology: Technology
+    coding: Coding | None = None
 
     @cached_property
     def energy(self) -> Energy:

@@ -11,6 +11,12 @@ from dataclasses import dataclass
 
 from analysis.errors import InputError
 from analysis.reporting import figures
+from analysis.reporting.coding_tables import (
+    coding_sentence,
+    periods_table,
+    quantities_table,
+    steps_table,
+)
 from analysis.reporting.detail_tables import (
     curve_table,
     extremes_table,
@@ -156,6 +162,23 @@ def _curve(report: Report) -> Section | None:
     )
 
 
+def coding_section(report: Report) -> Section | None:
+    """What the encoder's spikes say, if that was analysed."""
+    if report.coding is None:
+        return None
+    return Section(
+        name="coding",
+        title="What the code tells the network (our reconstruction)",
+        short="Code",
+        lead=coding_sentence(report.coding),
+        tables=(
+            quantities_table(report.coding),
+            steps_table(report.coding),
+            periods_table(report.coding),
+        ),
+    )
+
+
 def _left_out(report: Report) -> Section:
     return Section(
         name="left-out",
@@ -198,5 +221,7 @@ def _provenance(report: Report) -> Section:
 
 
 Build = Callable[[Report], Section | None]
-SECTIONS: tuple[Build, ...] = (_totals, _conventions, _layers, _rates, _samples, _curve)
+SECTIONS: tuple[Build, ...] = (
+    _totals, _conventions, _layers, _rates, _samples, _curve, coding_section,
+)  # fmt: skip
 LAST_SECTIONS: tuple[Build, ...] = (_left_out, _issues, _provenance)

@@ -17,7 +17,7 @@ from analysis.energy.conventions import Convention
 from analysis.energy.energy import Energy
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
-from analysis.records import Run
+from analysis.records import Coding, Run
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Cell, Spread, Table
 
@@ -64,6 +64,7 @@ class ReportFile:
         convention, technology: What the totals are priced under.
         totals: Per sample, with 95 % intervals over samples.
         conventions: The same run under every convention, side by side.
+        coding: What the encoder's spikes say, if that was analysed.
     """
 
     __pydantic_config__ = ConfigDict(extra="forbid")
@@ -74,6 +75,7 @@ class ReportFile:
     technology: Technology
     totals: Mapping[str, float | None]
     conventions: tuple[Priced, ...]
+    coding: Coding | None = None
 
 
 def json_schema() -> dict[str, Any]:
@@ -94,6 +96,7 @@ def write_json(report: Report, path: Path) -> None:
         technology=report.technology,
         totals={str(k): None if math.isnan(v) else float(v) for k, v in report.totals.items()},
         conventions=tuple(_priced(*entry) for entry in report.side_by_side()),
+        coding=report.coding,
     )
     text = TypeAdapter(ReportFile).dump_json(content, indent=1).decode()
     write_text(path, _NUMBERS.sub(_in_one_line, text) + "\n")
@@ -136,7 +139,7 @@ def read_report(path: str | Path) -> Report:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise InputError(f"{path}: not a valid report: {place}: {first['msg']}") from error
-    return Report(content.run, content.convention, content.technology)
+    return Report(content.run, content.convention, content.technology, content.coding)
 
 
 def write_csv(report: Report, path: Path) -> None:
