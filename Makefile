@@ -1,11 +1,12 @@
 # make demo    the energy report of the shipped network (sets everything up first)
 # make test    linters, types, import contracts and tests, under 10 minutes on 2 cores
-# make check   the same plus the slow tests; what CI runs
+# make check   the same plus the slow tests, browser and budget; what CI runs
+# make docs    the documentation as a site, in site/
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint clean schema
+.PHONY: demo test check docs lint clean schema refresh-docs
 
 demo: $(VENV)/installed
 	$(BIN)/gac-analyze --output reports/demo
@@ -13,8 +14,12 @@ demo: $(VENV)/installed
 test: lint
 	$(BIN)/pytest
 
-check: lint $(VENV)/installed-peers
+check: lint $(VENV)/installed-all
 	$(BIN)/pytest -m "slow or not slow"
+	$(BIN)/gac-analyze --budget budget.toml
+
+docs: $(VENV)/installed-all
+	$(BIN)/mkdocs build --strict
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
@@ -33,8 +38,8 @@ $(VENV)/installed-dev: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-$(VENV)/installed-peers: $(VENV)/installed-dev
-	$(BIN)/python -m pip install --quiet --editable '.[dev,peers]'
+$(VENV)/installed-all: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --editable '.[dev,peers,docs,browser]'
 	touch $@
 
 clean:
@@ -42,3 +47,6 @@ clean:
 
 schema: $(VENV)/installed  # after a change of the records: writes report.schema.json anew
 	$(BIN)/python -c 'import json; from analysis.reporting.writers import json_schema; print(json.dumps(json_schema(), indent=1))' > analysis/reporting/report.schema.json
+
+refresh-docs: $(VENV)/installed-all  # after a change of what is printed or drawn: pages, pictures
+	$(BIN)/python docs/refresh.py

@@ -64,8 +64,10 @@ def write_budget(
 def _lines(report: Report, margin: str, prices: str) -> Iterator[str]:
     share, totals, data = parse_margin(margin), report.totals, report.run.provenance.get("data")
     _check_names(report, prices)
-    yield f"# Limits per sample, written from a run with {report.run.samples} samples, T = "
-    yield f'# {report.run.steps}. Layers: exact names or patterns, such as "stages.*.neuron1".'
+    run = report.run
+    yield f"# Limits per sample, from a run of {run.samples} samples, T = {run.steps}."
+    yield "# A layer is named exactly or by a pattern such as stages.*.neuron1: every layer that"
+    yield "# fits keeps the limits. Accuracy: at least the lower end of its 95 % interval."
     yield "schema = 1"
     yield f"convention = {_text(report.convention.name)}"
     yield f"technology = {_text(prices)}"

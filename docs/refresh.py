@@ -1,0 +1,70 @@
+"""Writes what the programs really print into the pages, and takes the pictures of the report.
+
+Run by `make refresh-docs` after a change of the output; the tests compare.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+WIDTH = "120"
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+# page, marker, arguments of gac-analyze
+BLOCKS = (
+    ("README.md", "demo", ()),
+    ("docs/reference/command-line.md", "help", ("--help",)),
+)
+
+
+def printed(*arguments: str) -> str:
+    """What `gac-analyze` prints; without arguments, for the shipped network."""
+    command = [sys.executable, "-m", "analysis.cli.analyze", *arguments]
+    done = subprocess.run(  # noqa: S603 - our own program, no input from outside
+        command, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": WIDTH}
+    )
+    text = done.stdout.replace("python -m analysis.cli.analyze", "gac-analyze")
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def parts(page: str, marker: str) -> tuple[str, str, str]:
+    """A page before, between and behind the two markers of a block."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    head, rest = text.split(f"<!-- {marker} begins -->\n")
+    body, tail = rest.split(f"<!-- {marker} ends -->")
+    return head, body, tail
+
+
+def write_blocks() -> None:
+    """Writes every block anew."""
+    for page, marker, arguments in BLOCKS:
+        head, _, tail = parts(page, marker)
+        block = f"<!-- {marker} begins -->\n```text\n{printed(*arguments)}\n```\n"
+        text = f"{head}{block}<!-- {marker} ends -->{tail}"
+        (ROOT / page).write_text(text, encoding="utf-8")
+
+
+def take_pictures() -> None:
+    """The first screen of the report of the shipped network, light and dark."""
+    from playwright.sync_api import sync_playwright
+
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+        printed("--output", folder)
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        for scheme, name in (("light", "report.png"), ("dark", "report-dark.png")):
+            page = browser.new_page(viewport={"width": 1120, "height": 1060}, color_scheme=scheme)
+            page.goto((Path(folder) / "report.html").as_uri())
+            page.add_style_tag(content="#totals { display: none }")
+            page.screenshot(path=ROOT / "docs/images" / name)
+        browser.close()
+
+
+if __name__ == "__main__":
+    write_blocks()
+    take_pictures()
