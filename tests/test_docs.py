@@ -71,9 +71,9 @@ def folder(tmp_path, monkeypatch):
     torch.save(gac.export_official(released), tmp_path / "official.pth")
     data = tmp_path / "DATA" / "cifar-100-python"
     data.mkdir(parents=True)
-    pixels = np.random.default_rng(0).integers(0, 256, (20, 3072), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (80, 3072), dtype=np.uint8)
     for split in ("train", "test"):
-        content = {"data": pixels, "fine_labels": list(range(20))}
+        content = {"data": pixels, "fine_labels": list(range(80))}
         (data / split).write_bytes(pickle.dumps(content))
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     monkeypatch.chdir(tmp_path)
