@@ -1,4 +1,8 @@
-"""The leaky integrate-and-fire neuron in both variants of the released code."""
+"""The leaky integrate-and-fire neuron in both variants of the released code.
+
+All steps of a layer are one autograd function: the forward pass keeps nothing but the membranes,
+and the backward pass is written out, so that neither builds a graph over the steps.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +11,20 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from gac.config import NeuronConfig, Surrogate
 
 
 def triangle(distance: Tensor) -> Tensor:
     """Surrogate gradient max(0, 1 - abs(u)) at distance u = membrane - threshold."""
-    return (1 - distance.abs()).clamp_(min=0)
+    return distance.abs().neg_().add_(1).clamp_(min=0)
 
 
 def rectangle(distance: Tensor) -> Tensor:
     """Surrogate gradient 1 where abs(u) < 1/2, else 0, at distance u = membrane - threshold."""
-    return (distance.abs() < 0.5).to(distance.dtype)
+    slope = distance.abs()
+    return torch.lt(slope, 0.5, out=slope)
 
 
 SURROGATES: dict[Surrogate, Callable[[Tensor], Tensor]] = {
@@ -28,18 +34,83 @@ SURROGATES: dict[Surrogate, Callable[[Tensor], Tensor]] = {
 
 
 class _Fire(torch.autograd.Function):
-    """Heaviside step forward (strict), surrogate gradient backward."""
+    """Spikes of a current over all steps.
+
+    With m the membrane before the reset, S the spikes, s' the surrogate slope and d the decay:
+
+    m[t] = x[t] + d * m[t-1] * (1 - S[t-1]);  S[t] = 1 where m[t] > threshold
+
+    The gradient with respect to m[t], which is that with respect to x[t] too, follows backwards
+    in time from the gradients g of the spikes:
+
+    G[t] = s'[t] * (g[t] - d * m[t] * G[t+1]) + d * (1 - S[t]) * G[t+1]
+
+    Without the middle term where no gradient flows through the reset.
+    """
 
     @staticmethod
-    def forward(ctx: Any, distance: Tensor, surrogate: Callable[[Tensor], Tensor]) -> Tensor:
-        ctx.save_for_backward(distance)
-        ctx.surrogate = surrogate
-        return (distance > 0).to(distance.dtype)
+    def forward(ctx: Any, current: Tensor, config: NeuronConfig) -> Tensor:
+        membranes = _empty_like(current)
+        spikes = _scan(current, config, list(membranes.unbind(1)))
+        ctx.save_for_backward(membranes)
+        ctx.config = config
+        return spikes
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (distance,) = ctx.saved_tensors
-        return gradient * ctx.surrogate(distance), None
+    @once_differentiable
+    def backward(ctx: Any, gradients: Tensor) -> tuple[Tensor, None]:
+        config: NeuronConfig = ctx.config
+        (membranes,) = ctx.saved_tensors
+        surrogate, decay = SURROGATES[config.surrogate], config.decay
+        result = torch.empty_like(membranes)
+        later: Tensor | None = None  # gradient of the membrane one step later
+        keep = torch.empty_like(membranes[:, 0])
+        for membrane, gradient, out in zip(
+            *(reversed(x.unbind(1)) for x in (membranes, gradients, result)), strict=True
+        ):
+            slope = surrogate(membrane - config.threshold)
+            if later is None:
+                torch.mul(gradient, slope, out=out)
+            else:
+                if not config.detach_reset:
+                    gradient = torch.addcmul(gradient, membrane, later, value=-decay)
+                slope.mul_(gradient)
+                torch.le(membrane, config.threshold, out=keep)
+                torch.addcmul(slope, keep, later, value=decay, out=out)
+            later = out
+        return result, None
+
+
+def _scan(current: Tensor, config: NeuronConfig, membranes: list[Tensor]) -> Tensor:
+    """Spikes; the membranes of all steps are written into the given tensors.
+
+    Args:
+        current: ``(B, T, *neurons)``.
+        config: Threshold and decay count.
+        membranes: One ``(B, *neurons)`` per step. The same one again where none is needed later.
+    """
+    spikes = _empty_like(current)
+    keep = torch.empty_like(current[:, 0])
+    before: Tensor | None = None
+    for x, membrane, spike in zip(current.unbind(1), membranes, spikes.unbind(1), strict=True):
+        if before is None:
+            membrane.copy_(x)
+        else:
+            torch.le(before, config.threshold, out=keep)  # 1 - spike, as a number
+            torch.addcmul(x, before, keep, value=config.decay, out=membrane)
+        torch.gt(membrane, config.threshold, out=spike)
+        before = membrane
+    return spikes
+
+
+def _empty_like(current: Tensor) -> Tensor:
+    """A tensor of that shape, also where all steps are one, in the memory order of its images."""
+    image = current[:, 0]
+    inner = image.dim() == 4 and image.stride(1) == 1 < image.shape[1]
+    order = torch.channels_last if inner else torch.contiguous_format
+    size = (current.shape[0] * current.shape[1], *image.shape[1:])
+    empty = torch.empty(size, dtype=image.dtype, device=image.device, memory_format=order)
+    return empty.reshape(current.shape)
 
 
 class LIF(nn.Module):
@@ -56,21 +127,20 @@ class LIF(nn.Module):
         """Spikes of a current.
 
         Args:
-            current: ``(B, T, *neurons)``, any floating dtype.
+            current: ``(B, T, *neurons)``, any floating dtype. In mixed precision it is widened:
+                membranes are float32 then.
 
         Returns:
             Zeros and ones, ``(B, T, *neurons)`` in the dtype of the current.
         """
-        surrogate = SURROGATES[self.config.surrogate]
-        membrane, spikes = None, []
-        for x in current.unbind(1):  # (B, *neurons)
-            if membrane is None:
-                membrane = x
-            else:
-                spike = spikes[-1].detach() if self.config.detach_reset else spikes[-1]
-                membrane = torch.addcmul(x, membrane, 1 - spike, value=self.config.decay)
-            spikes.append(_Fire.apply(membrane - self.config.threshold, surrogate))
-        return torch.stack(spikes, dim=1)
+        kind = current.device.type
+        if torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
+            current = current.float()
+        if torch.is_grad_enabled() and current.requires_grad:
+            spikes: Tensor = _Fire.apply(current, self.config)
+            return spikes
+        one = torch.empty_like(current[:, 0])
+        return _scan(current, self.config, [one] * current.shape[1])
 
     def extra_repr(self) -> str:
         """Threshold and decay, for `print(model)`."""

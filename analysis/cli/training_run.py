@@ -33,9 +33,11 @@ from analysis.cli.provenance import made_by
 from analysis.cli.training_log import RunLog
 from analysis.cli.training_plan import Plan
 from analysis.pipeline import analyze
+from analysis.twin import spike_budget
 from gac.data import data_source, load_data
 from gac.errors import InputError
 from gac.files import write_atomically
+from gac.losses import Penalty
 from gac.memory import training_memory
 from gac.metadata import Metadata, Provenance
 from gac.msresnet import MSResNet
@@ -101,6 +103,7 @@ class _Run:
             self.train_set,
             self.test_set,
             plan.settings,
+            penalty=self._penalty(),
             observe=self._observe if plan.rates_on else None,
             on_update=self._on_update,
             workers=plan.workers,
@@ -126,6 +129,15 @@ class _Run:
                 _say(_line(record, plan.settings.epochs))
         log.close()
         _say(_ending(plan, trainer))
+
+    def _penalty(self) -> Penalty | None:
+        settings = self.plan.settings
+        if settings.budget == "none":
+            return None
+        images = torch.stack([self.train_set[k][0] for k in range(min(8, len(self.train_set)))])
+        return spike_budget(
+            self.model, images, settings.budget, settings.budget_target, settings.budget_weight
+        )
 
     def _on_update(self, update: Update) -> None:
         if self.place.speaks:

@@ -1,0 +1,204 @@
+"""Inference and training against a straightforward implementation of the released scheme.
+
+    python benchmarks/training.py [--pairs 9] [--threads 2] [--batch 8] [--model msresnet18-cifar]
+        [--device cpu] [--precision float32]
+
+Both run in turns; ratios are taken pair by pair, of processor time on a CPU and of wall time on a
+GPU. The share inside convolutions is what no other code around them can save: with it stands how
+near this is to the limit. Peak memory is that of a process of its own, above the loaded network
+and its optimiser.
+"""
+
+import argparse
+import copy
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import torch
+from straightforward import Straightforward
+from torch import nn
+
+import gac
+from gac.fast import fast
+
+HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+def network(name, device):
+    """Statistics of noise, so that neurons fire."""
+    torch.manual_seed(0)
+    model = gac.build(name)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    side = model.config.image_size
+    with torch.no_grad():
+        model.train()(torch.randn(4, 3, side, side))
+    return model.eval().to(device)
+
+
+def plain_of(model):
+    plain = Straightforward(model.config).to(next(model.parameters()).device)
+    plain.load_state_dict(model.state_dict())
+    return plain
+
+
+def infer(model, images, casting):
+    with torch.no_grad(), casting:
+        return model(images)
+
+
+def train(model, images, casting):
+    """Forward, backward and update, as in training."""
+    optimiser = model.__dict__.setdefault(
+        "benchmark_optimiser", torch.optim.SGD(model.parameters(), 1e-6, momentum=0.9)
+    )
+    optimiser.zero_grad()
+    with casting:
+        logits = model(images).mean(1)
+    labels = torch.arange(len(images), device=images.device)
+    nn.functional.cross_entropy(logits.float(), labels).backward()
+    optimiser.step()
+
+
+def clock(device):
+    if device == "cuda":
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()
+
+
+def spent(job, device):
+    begin = clock(device)
+    job()
+    return clock(device) - begin
+
+
+def in_convolutions(job, device):
+    """Share of the time of a pass inside convolutions, forward and backward."""
+    from torch.profiler import ProfilerActivity, profile
+
+    activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device == "cuda")
+    with profile(activities=activities) as found:
+        job()
+    events = found.key_averages()
+    field = "self_device_time_total" if device == "cuda" else "self_cpu_time_total"
+    total = sum(getattr(event, field) for event in events)
+    names = ("convolution", "conv2d", "cudnn", "implicit_gemm", "wgrad", "dgrad")
+    inside = sum(getattr(e, field) for e in events if any(n in e.key.lower() for n in names))
+    return inside / total
+
+
+def compare(label, plain_job, our_job, device, pairs):
+    for job in (plain_job, our_job):
+        job()
+    plains, ours = [], []
+    for _ in range(pairs):
+        plains.append(spent(plain_job, device))
+        ours.append(spent(our_job, device))
+    ratios = [a / b for a, b in zip(plains, ours, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    shares = [in_convolutions(job, device) for job in (plain_job, our_job)]
+    print(
+        f"{label:10} {statistics.median(plains):8.3f} s {statistics.median(ours):8.3f} s   "
+        f"{middle:.2f} [{low:.2f}, {high:.2f}]   {shares[0]:.2f}  {shares[1]:.2f}"
+    )
+
+
+def options():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--model", default="msresnet18-cifar")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="float32", choices=["float32", *HALVES])
+    parser.add_argument("--memory-of", choices=["plain", "ours"], help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def peak_mib(which, chosen):
+    """Peak memory of a training step above what the network and its momentum hold."""
+    command = [sys.executable, __file__, "--memory-of", which]
+    for name in ("threads", "batch", "model", "device", "precision"):
+        command += [f"--{name}", str(getattr(chosen, name))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def memory_of(which, chosen):
+    model, images, casting = prepared(chosen)
+    model = (plain_of(model) if which == "plain" else copy.deepcopy(model)).train()
+    train(model, images[:2], casting)
+    if chosen.device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        train(model, images, casting)
+        print((torch.cuda.max_memory_allocated() - before) / 2**20)
+        return
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
+    train(model, images, casting)
+    print(resident("VmHWM") - before)
+
+
+def resident(field):
+    """Resident memory of this process in MiB, from Linux's own books."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+
+def prepared(chosen):
+    torch.set_num_threads(chosen.threads)
+    model = network(chosen.model, chosen.device)
+    side = model.config.image_size
+    images = torch.randn(chosen.batch, 3, side, side).to(chosen.device)
+    half = HALVES.get(chosen.precision)
+    casting = nullcontext() if half is None else torch.autocast(chosen.device, half)
+    return model, images, casting
+
+
+def main():
+    chosen = options()
+    if chosen.memory_of:
+        memory_of(chosen.memory_of, chosen)
+        return
+    model, images, casting = prepared(chosen)
+    device = chosen.device
+    print(
+        f"{chosen.model}, T={model.steps}, batch {chosen.batch}, {chosen.precision}, {device}, "
+        f"{chosen.threads} threads, torch {torch.__version__}, {chosen.pairs} pairs"
+    )
+    print(
+        "           straightforward   ours      ratio: median [quartiles]   in convolutions: each"
+    )
+    plain, quick = plain_of(model).eval(), fast(model)
+    compare(
+        "inference",
+        lambda: infer(plain, images, casting),
+        lambda: infer(quick, images, casting),
+        device,
+        chosen.pairs,
+    )
+    plain.train()
+    model.train()
+    compare(
+        "training",
+        lambda: train(plain, images, casting),
+        lambda: train(model, images, casting),
+        device,
+        chosen.pairs,
+    )
+    peaks = [peak_mib(which, chosen) for which in ("plain", "ours")]
+    print(
+        f"peak of a training step: {peaks[0]:,.0f} MiB, {peaks[1]:,.0f} MiB, ratio "
+        f"{peaks[1] / peaks[0]:.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
