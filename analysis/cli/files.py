@@ -35,7 +35,7 @@ def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> 
     report.to_json(folder / "report.json")
     write_html(report, folder / "report.html", more)
     write_markdown(report, folder / "report.md", more)
-    write_latex(report, folder / "report.tex")
+    write_latex(report, folder / "report.tex", more)
     write_text(folder / "references.bib", bibtex(report))
     write_csv(report, folder / "sites.csv")
     for name, frame in (

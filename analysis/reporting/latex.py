@@ -5,7 +5,7 @@ The file is made to be read by ``\input`` in a document that loads booktabs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from analysis.reporting.report_tables import (
     sites_table,
     totals_table,
 )
+from analysis.reporting.sections import Section
 from analysis.reporting.tables import As, AtLeast, Cell, Column, Spread, Table, number
 from analysis.reporting.text import prefix_of
 from analysis.reporting.writers import write_text
@@ -27,7 +28,8 @@ _SPECIAL = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "µ": r"$\mu$", "±": r"$\pm$", "≥": r"$\geq$", "·": r"$\cdot$",
 }  # fmt: skip
-_DIGITS = 4
+_DIGITS = 4  # of counts and energies, which share the unit of their column
+_DECIMALS = {"integer": 0, "rate": 4, "fraction": 3, "ratio": 3, "percent": 2, "share": 2}
 
 
 def escaped(text: str) -> str:
@@ -100,19 +102,20 @@ def _cell(cell: Cell, column: Column, scale: tuple[str, float]) -> str:
 
 
 def _number(value: float, column: Column) -> str:
-    if column.kind == "integer":
-        return f"{value:.0f}"
+    decimals = _DECIMALS.get(column.kind)
+    if decimals is not None:
+        return f"{value:.{decimals}f}"
     plain = f"{value:.{_DIGITS}g}"
     mantissa, mark, exponent = plain.partition("e")
     return rf"${mantissa} \times 10^{{{int(exponent)}}}$" if mark else plain
 
 
-def latex(report: Report) -> str:
-    """The tables and the paragraph of a report."""
-    return "\n\n".join(_blocks(report)) + "\n"
+def latex(report: Report, more: Sequence[Section] = ()) -> str:
+    """The tables and the paragraph of a report, and the tables of further sections."""
+    return "\n\n".join(_blocks(report, more)) + "\n"
 
 
-def _blocks(report: Report) -> Iterator[str]:
+def _blocks(report: Report, more: Sequence[Section]) -> Iterator[str]:
     yield (
         "% Made by gac-energy. In the preamble: \\usepackage{booktabs}.\n"
         "% The citations stand in references.bib beside this file."
@@ -124,6 +127,7 @@ def _blocks(report: Report) -> Iterator[str]:
         parts_table(report),
         sites_table(report),
         neurons_table(report),
+        *(table for section in more for table in section.tables),
     ):
         yield latex_table(table)
 
@@ -146,10 +150,10 @@ def latex_paragraph(report: Report) -> str:
     )
 
 
-def write_latex(report: Report, path: Path) -> None:
+def write_latex(report: Report, path: Path, more: Sequence[Section] = ()) -> None:
     """Writes the tables and the paragraph.
 
     Raises:
         InputError: If the file can't be written; an old one then stays as it was.
     """
-    write_text(path, latex(report))
+    write_text(path, latex(report, more))
