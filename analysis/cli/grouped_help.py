@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from textwrap import wrap
 from typing import Any
 
 from typer.core import TyperCommand, TyperOption
 
+_WIDTH = 100
 _NAMES = 25  # columns for an option and what it takes
 
 
@@ -35,11 +37,12 @@ class GroupedCommand(TyperCommand):
 
 
 def _lines(option: TyperOption) -> Iterator[str]:
-    """An option as one line; a second one where its name is too long."""
+    """An option with its help behind it, on as few lines as the width allows."""
     takes = "" if option.is_flag else f" {option.metavar or 'TEXT'}"
     names = f"  {option.opts[0]}{takes}"
-    text = option.help or ""
     if len(names) >= _NAMES:
         yield names
         names = ""
-    yield f"{names:{_NAMES}} {text}".rstrip()
+    for line in wrap(option.help or "", _WIDTH - _NAMES - 1) or [""]:
+        yield f"{names:{_NAMES}} {line}".rstrip()
+        names = ""
