@@ -36,7 +36,8 @@ def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> 
     write_html(report, folder / "report.html", more)
     write_markdown(report, folder / "report.md", more)
     write_latex(report, folder / "report.tex", more)
-    write_text(folder / "references.bib", bibtex(report))
+    cited = [key for section in more for key in section.cites]
+    write_text(folder / "references.bib", bibtex(report, cited))
     write_csv(report, folder / "sites.csv")
     for name, frame in (
         ("neurons", report.neurons),

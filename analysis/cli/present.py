@@ -151,6 +151,7 @@ def _literature() -> Section:
         short="Published",
         lead="Rows of the literature as they are printed, each with the convention it states.",
         tables=(published_table(),),
+        cites=("zhou2023spikformer", "zhou2023spikingformer", "yao2023spikedriven", "qiu2024gac"),
     )
 
 

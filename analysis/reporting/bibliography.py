@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
@@ -57,18 +58,24 @@ def cited_by_prices(report: Report) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def keys(report: Report) -> tuple[str, ...]:
-    """Keys of everything a report stands on: software, model, conventions shown, prices."""
+def keys(report: Report, more: Iterable[str] = ()) -> tuple[str, ...]:
+    """Keys of everything a report stands on: software, model, conventions shown, prices.
+
+    Args:
+        report: The report.
+        more: Keys of what is shown besides.
+    """
     shown = (rule.name for rule, _ in report.side_by_side())
     found = [
         SOFTWARE,
         *(key for key in report.run.provenance.get("cites", ()) if key in _entries()),
         *cited_by_prices(report),
         *(key for name in shown for key in cited_by_convention(name)),
+        *more,
     ]
     return tuple(dict.fromkeys(found))
 
 
-def bibtex(report: Report) -> str:
-    """The BibTeX file of a report."""
-    return "\n\n".join(entry(key) for key in keys(report)) + "\n"
+def bibtex(report: Report, more: Iterable[str] = ()) -> str:
+    """The BibTeX file of a report and what is shown besides."""
+    return "\n\n".join(entry(key) for key in keys(report, more)) + "\n"

@@ -46,6 +46,12 @@ def memory_section(report: Report) -> Section:
         "network without spikes.",
         tables=(models_table(report.run), lemaire_table(report.run)),
         notes=memory_notes(report.run),
+        cites=(
+            "lemaire2022analytical",
+            "yan2024reconsidering",
+            "dampfhoffer2023are",
+            "davidson2021comparison",
+        ),
     )
 
 

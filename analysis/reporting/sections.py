@@ -47,6 +47,7 @@ class Section:
         lead: What a reader should take from it, in one or two sentences.
         figures, tables: In their order; tables that a figure shows belong to the figure.
         notes: Sentences at the end.
+        cites: Keys of the sources it stands on, see `bibliography`.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Section:
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     notes: tuple[str, ...] = ()
+    cites: tuple[str, ...] = ()
 
 
 def sections(report: Report, more: Sequence[Section] = ()) -> Iterator[Section]:

@@ -150,6 +150,16 @@ def test_every_citation_has_its_entry(report):
     assert {"qiu2024gac", "yao2023attention", "zhou2023spikformer"} <= entries
 
 
+def test_every_source_that_a_section_names_has_its_entry(report):
+    from analysis.cli.present import _literature
+    from analysis.reporting.energy_sections import memory_section
+
+    for section in (memory_section(report), _literature()):
+        assert section.cites
+        text = bibtex(report, section.cites)
+        assert all(f"{{{key}," in text for key in section.cites)
+
+
 def test_a_full_disk_leaves_the_old_page(report, folder, monkeypatch):
     from pathlib import Path
 

@@ -83,7 +83,7 @@ def _content(report: Report, more: Sequence[Section]) -> Mapping[str, Any]:
         "section_tables": {s.name: {table.name for table in s.tables} for s in found},
         "paragraph": paragraph(report, PLAIN),
         "latex": latex_paragraph(report),
-        "bibtex": bibtex(report),
+        "bibtex": bibtex(report, [key for section in more for key in section.cites]),
         "made": " · ".join(str(part) for part in made if part),
     }
 
