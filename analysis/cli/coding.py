@@ -9,6 +9,7 @@ from torch import nn
 
 from analysis.coding.encoding import encode
 from analysis.coding.measures import measure
+from analysis.coding.observer import can_read_out
 from analysis.errors import InputError
 from analysis.records import Coding
 from analysis.reporting.report import Report
@@ -57,7 +58,7 @@ def code_of(model: MSResNet, batches: Iterable[Any], report: Report, seed: int) 
     return measure(
         code.trains,
         encoder=model.config.encoding,
-        labels=labels,
+        labels=labels if labels is not None and can_read_out(labels) else None,
         gate=None if code.log_odds is None else (code.log_odds, code.spikes),
         threshold=model.config.neuron.threshold,
         decay=model.config.neuron.decay,

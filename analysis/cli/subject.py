@@ -199,7 +199,7 @@ def _architecture(network: Checkpoint) -> str | None:
     found = (
         name
         for name, known in ARCHITECTURES.items()
-        if replace(known, steps=network.config.steps) == network.config
+        if replace(network.config, steps=known.steps) == known
     )
     return next(found, None)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.coding.information import as_labels
-from analysis.coding.trains import as_trains
+from analysis.coding.trains import as_array, as_trains
 from analysis.errors import InputError
 from analysis.estimates import Estimate, proportion
 
@@ -46,8 +46,8 @@ def readout_hits(trains: Any, labels: Any, *, seed: int = 0) -> NDArray[np.bool_
 
     array = as_trains(trains)
     classes = as_labels(labels, len(array))
-    fewest = int(np.unique(classes, return_counts=True)[1].min())
-    if fewest < FOLDS:
+    if not can_read_out(classes):
+        fewest = int(np.unique(classes, return_counts=True)[1].min())
         raise InputError(f"a read-out needs {FOLDS} samples of every class, got {fewest} of one")
     parts = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
     gram, hits = np.zeros((len(array),) * 2), []
@@ -59,6 +59,12 @@ def readout_hits(trains: Any, labels: Any, *, seed: int = 0) -> NDArray[np.bool_
             said = cross_val_predict(RidgeClassifier(PENALTY), points, classes, cv=parts)
             hits.append(said == classes)
     return np.stack(hits, axis=1)
+
+
+def can_read_out(labels: Any) -> bool:
+    """Whether there are several classes, each with enough samples for `readout_hits`."""
+    sizes = np.unique(as_array(labels), return_counts=True)[1]
+    return len(sizes) > 1 and int(sizes.min()) >= FOLDS
 
 
 def _coordinates(gram: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -39,6 +39,7 @@ _BY_STEP = {
     "readout_accuracy": "linear read-out",
 }
 _PERIODS = "period_"
+_WHOLE = ("steps_for_95_percent", "steps_within_half_point", "gate_rank")
 
 
 def quantities_table(coding: Coding) -> Table:
@@ -136,7 +137,18 @@ def _trains(coding: Coding) -> str:
     return f"{coding.samples:,} samples{draws}, {neurons}, T = {coding.steps}"
 
 
+def coding_notes(coding: Coding) -> tuple[str, ...]:
+    """What could not be measured."""
+    if any(found.quantity == "class_information" for found in coding.measured):
+        return ()
+    return (
+        "Nothing is said of classes: the data has no labels, or less than five samples of a class.",
+    )
+
+
 def _row(found: CodingValue) -> Row:
+    if found.quantity in _WHOLE:
+        return (_WORDS[found.quantity], As(found.value, "integer"), None, None, found.unit)
     if found.unit == "bits/pJ":  # far below what four decimals show
         numbers = (found.value, found.low, found.high)
         cells = tuple(None if value is None else As(value, "count") for value in numbers)

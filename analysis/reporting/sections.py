@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from analysis.errors import InputError
 from analysis.reporting import figures
 from analysis.reporting.coding_tables import (
+    coding_notes,
     coding_sentence,
     periods_table,
     quantities_table,
@@ -178,6 +179,7 @@ def coding_section(report: Report) -> Section | None:
             steps_table(report.coding),
             periods_table(report.coding),
         ),
+        notes=coding_notes(report.coding),
     )
 
 
