@@ -47,7 +47,7 @@ def encoders(
 
     unknown = sorted(set(only or ()) - set(ENCODINGS))
     if unknown:
-        raise InputError(f"unknown encoder {unknown[0]!r}; known: {', '.join(ENCODINGS)}")
+        raise InputError(f"unknown encoder {unknown[0]!r}; known: {'; '.join(ENCODINGS)}")
     study = Study(output, tuple(steps or (2, 6)), seeds, epochs, threads)
     console = Console(highlight=False, markup=False)
     left = [cell for cell in study.missing() if not only or cell.encoding in only]
