@@ -148,7 +148,8 @@ class NeuronRecord:
     Attributes:
         site, call: Path of its module, and the how-manieth call of it in the forward pass.
         neurons: Neurons in the layer.
-        spikes_by_step: Spikes at each step, summed over samples and neurons.
+        spikes_by_step: Spikes at each step, summed over samples and neurons; a neuron that fires
+            k times within a step counts k.
         found_by: Whether its class or name was known, or its behaviour gave it away.
         detail: Of the single neurons, if that was asked for.
     """

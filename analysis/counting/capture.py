@@ -17,7 +17,7 @@ from analysis.counting.dataflow import DataFlow, Trace
 from analysis.counting.elementwise import elements_of_work, is_known, moves_only
 from analysis.counting.neurons import Neurons
 from analysis.counting.op_rules import RULES
-from analysis.counting.operands import OperandReader, count_zeros
+from analysis.counting.operands import OperandReader, Reading, count_zeros
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog, WorkLog
 from analysis.counting.products import Product, per_row
 from analysis.counting.proofs import Effect, effect_of
@@ -211,7 +211,7 @@ class Capture(TorchDispatchMode):
             values = self._leading(spikes)
             reading = self._reader.read(values)
             rows = rows_of(values, self._flow, self._batch, scope.name)
-            counts = per_row(reading.nonzeros)
+            counts = _spikes_per_row(values, reading)
             by_neuron = values.sum(0, dtype=torch.float64) if self._neuron_detail else None
         if rows.steps is not None:  # the layer walked over the steps by itself
             self._inner = by_step(self._inner, self._batch.steps, scope.call)
@@ -256,6 +256,14 @@ def _source(inputs: list[Tensor], spikes: Tensor) -> Tensor | None:
     """The input a neuron's spikes are laid out like; recurrent ones may have other features."""
     alike = [x for x in inputs if x.dim() == spikes.dim() and x.shape[:-1] == spikes.shape[:-1]]
     return next((x for x in alike if x.shape == spikes.shape), alike[0] if alike else None)
+
+
+def _spikes_per_row(values: Tensor, reading: Reading) -> Tensor:
+    """Spikes of ``(N, C, *S)``: non-zeros, or whole numbers that say how often a neuron fired."""
+    levels = reading.levels or frozenset()
+    if max(levels, default=0) > 1 and all(level >= 0 and level % 1 == 0 for level in levels):
+        return per_row(values.double())
+    return per_row(reading.nonzeros)
 
 
 def _origin(trace: Trace) -> Origin:

@@ -18,7 +18,14 @@ pytestmark = [
 activation_based = pytest.importorskip("spikingjelly.activation_based")
 
 from spikingjelly.activation_based import functional, neuron, op_counter  # noqa: E402
-from spikingjelly.activation_based.model import sew_resnet, spiking_resnet  # noqa: E402
+from spikingjelly.activation_based.model import (  # noqa: E402
+    maxformer,
+    qkformer,
+    sew_resnet,
+    spike_driven_transformer,
+    spikformer,
+    spiking_resnet,
+)
 
 STEPS, SAMPLES = 3, 2
 
@@ -31,14 +38,40 @@ def sew():
     return sew_resnet.sew_resnet18(spiking_neuron=neuron.IFNode, num_classes=10, cnf="ADD")
 
 
-@pytest.fixture(params=[resnet, sew])
+SMALL = {"T": STEPS, "num_classes": 10}
+LIVELY = {"spiking_neuron": neuron.IFNode, "v_threshold": 0.2}  # else their attention stays silent
+
+
+def spikformer_net():
+    size = {"img_size_h": 32, "img_size_w": 32, "embed_dims": 32, "num_heads": 4, "depths": 2}
+    return spikformer.Spikformer(**SMALL, **size, **LIVELY)
+
+
+def spike_driven():
+    size = {"embed_dims": 32, "num_heads": 4, "depths": 2}
+    return spike_driven_transformer.SpikeDrivenTransformer(**SMALL, **size, **LIVELY)
+
+
+def maxformer_net():
+    return maxformer.MaxFormer(**SMALL, embed_dims=48, depths=(1, 1, 1), cifar=True, **LIVELY)
+
+
+def qkformer_net():
+    size = {"embed_dims": 48, "num_heads": (1, 2, 2), "depths": (1, 1, 1)}
+    return qkformer.QKFormer(**SMALL, **size, **LIVELY)
+
+
+TRANSFORMERS = [spikformer_net, spike_driven, maxformer_net, qkformer_net]
+
+
+@pytest.fixture(params=[resnet, sew, *TRANSFORMERS])
 def network(request):
     """A multi-step network in float64 whose batch norms fit its input, so that all layers fire."""
     torch.manual_seed(0)
     model = request.param()
     functional.set_step_mode(model, "m")
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
         model.train()(torch.rand(STEPS, SAMPLES, 3, 32, 32))
@@ -131,7 +164,7 @@ def test_counts_after_lemaire_equal_theirs_but_for_two_choices(clip):
     model = resnet()
     functional.set_step_mode(model, "m")
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
         model.train()(clip.float())
@@ -159,3 +192,81 @@ def test_counts_after_lemaire_equal_theirs_but_for_two_choices(clip):
     addresses = sum(layer.address_acs for layer in work)
     assert addresses == theirs["acc_addr"] + (STEPS - 1) * kernel
     assert words("output") == theirs["write_out_bytes"] / 4 + STEPS * outputs
+
+
+def test_attention_between_spikes_is_made_of_pairs():
+    torch.manual_seed(0)
+    model = spikformer_net().eval()
+    functional.set_step_mode(model, "m")
+    clip = torch.rand(STEPS, SAMPLES, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    run = analysis.analyze(model, [4 * clip], steps=STEPS).run
+    products = [site for site in run.sites if site.other_operand is not None]
+    assert len(products) == 4  # two blocks, two products each
+    assert all(0 <= site.synops <= site.one_sided_synops for site in products if site.nonzeros)
+
+
+class Products(nn.Module):
+    def __init__(self, function, layers=()):
+        super().__init__()
+        self.layers, self.function = nn.ModuleList(layers), function
+
+    def forward(self, x):
+        return self.function(x, *self.layers)
+
+
+def counted(model, x, steps=1):
+    """(their accumulates, their multiply-accumulates), and our sites."""
+    with torch.no_grad():
+        found = [op_counter.SynOpCounter(), op_counter.MACCounter()]
+        theirs(model.eval(), x, *found)
+        return tuple(c.get_total() for c in found), analysis.analyze(model, [x], steps=steps).run
+
+
+# Eight inputs, four outputs: 32 products if none is zero; six inputs are not.
+LINEAR = nn.Linear(8, 4, bias=False)
+PATTERN = torch.tensor([[1.0, 0, 1, 1, 0, 1, 1, 1]])
+SIGNS = torch.tensor([[1.0, 1, -1, 1, 1, -1, 1, -1]])
+
+
+@pytest.mark.parametrize(
+    ("x", "operand", "their_acs", "their_macs"),
+    [
+        (PATTERN, "spike", 24, 0),  # the case both agree on
+        (PATTERN / 2, "spike", 0, 32),  # two levels: the scale folds into the weights
+        (PATTERN * SIGNS, "ternary", 0, 32),
+        (PATTERN + PATTERN.roll(1), "graded", 0, 32),
+    ],
+)
+def test_only_zeros_and_ones_are_spikes_to_them(x, operand, their_acs, their_macs):
+    (acs, macs), run = counted(Products(lambda x, layer: layer(x), [LINEAR]), x)
+    assert (acs, macs) == (their_acs, their_macs)
+    assert (run.sites[0].operand, run.sites[0].synops) == (operand, int((x != 0).sum()) * 4)
+
+
+def test_fused_attention_is_nothing_to_them():
+    spikes = (torch.rand(1, 2, 5, 4, generator=torch.Generator().manual_seed(0)) < 0.5).float()
+    fused = nn.functional.scaled_dot_product_attention
+    (acs, macs), run = counted(Products(lambda x: fused(x, x, x)), spikes)
+    assert (acs, macs) == (0, 0)
+    assert [site.dense_macs for site in run.sites] == [2 * 5 * 5 * 4] * 2
+
+
+def test_multi_head_attention_with_a_bias_is_nothing_to_them():
+    layer = nn.MultiheadAttention(8, 2, batch_first=True)
+    (acs, macs), run = counted(
+        Products(lambda x, layer: layer(x, x, x)[0], [layer]),
+        torch.rand(1, 7, 8, generator=torch.Generator().manual_seed(0)),
+    )
+    assert (acs, macs) == (0, 0)  # torch's fast path hides it
+    assert sum(s.dense_macs for s in run.sites) == 7 * 8 * 32 + 2 * 7 * 7 * 8
+
+
+def test_a_real_operand_that_is_zero_at_one_call_is_binary_to_them_and_real_to_us():
+    def twice(x, layer):
+        return layer(torch.zeros_like(x)) + layer(x)
+
+    x = torch.rand(1, 8, generator=torch.Generator().manual_seed(0))
+    (acs, macs), run = counted(Products(twice, [LINEAR]), x)
+    assert (acs, macs) == (0, 32)
+    assert [site.dense_macs for site in run.sites] == [32, 32]
+    assert [site.operand for site in run.sites] == ["silent", "real"]  # two calls, two sites
