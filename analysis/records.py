@@ -293,7 +293,8 @@ class Run:
         correct_by_step: The same by the mean of the logits up to each step, one entry per step;
             a single one where logits hold no steps, none without labels.
         never_ran: Weight layers of the model that took no part.
-        uncounted: Operations on weights that no rule covers, with the times each ran.
+        uncounted: Operations on weights that no rule covers, with the times each runs in a
+            forward pass.
         warnings: What a reader should know before trusting a number.
         provenance: Versions, device, precision, data: whatever made the run.
         per_sample: Counts of each sample, if they were asked for.

@@ -28,6 +28,8 @@ from analysis.counting.tensors import tensors_in
 from analysis.errors import InputError
 from analysis.records import Origin
 
+_TORCHS_OWN = ("aten", "prim", "prims")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Handling:
@@ -188,8 +190,10 @@ class Capture(TorchDispatchMode):
         name = self.scopes.current.name
         if found is None:
             weighs = any(x.dim() > 1 and self._flow.is_weight(x) for x in tensors_in(args))
-            if weighs or func.overloadpacket in flop_registry:
+            foreign = func.namespace not in _TORCHS_OWN  # may hold weights of its own
+            if weighs or foreign or func.overloadpacket in flop_registry:
                 self._log.uncounted[str(func)] += 1
+                self._log.unruled.add(name)
             return
         work, tensor = found
         axes = self._flow.of(tensor).axes

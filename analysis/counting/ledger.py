@@ -43,6 +43,7 @@ class Ledger:
         self.neurons: dict[tuple[str, int], NeuronTally] = {}
         self.work: Counter[tuple[str, Work]] = Counter()
         self.uncounted: Counter[str] = Counter()
+        self.unruled: set[str] = set()  # modules with operations that no rule covers
         self.broken = 0  # batches whose outputs were not all finite
         self.moments = MomentSums()
         self._keep = keep_samples
@@ -57,7 +58,8 @@ class Ledger:
         for work in log.work:
             repeats = batch.steps if work.serves_all and not looped else 1
             self.work[work.site, work.work] += work.elements * repeats
-        self.uncounted.update(log.uncounted)
+        self.uncounted |= log.uncounted  # the most in a forward pass, whatever the batches
+        self.unruled |= log.unruled
         self.moments.add(batch.samples, self._series())
 
     def merge(self, other: Ledger) -> None:
@@ -75,7 +77,8 @@ class Ledger:
             else:
                 self.neurons[place] = neuron
         self.work.update(other.work)
-        self.uncounted.update(other.uncounted)
+        self.uncounted |= other.uncounted
+        self.unruled |= other.unruled
         self.broken += other.broken
         self.moments.merge(other.moments)
 

@@ -20,9 +20,17 @@ _WEIGHT_LAYERS = (
 _FLIPS = 0.05  # float32 flips change a sample's synops by less than that
 
 
-def never_ran(model: nn.Module, sites: Iterable[SiteRecord]) -> tuple[str, ...]:
-    """Weight layers of a model that took no part, also not through their weights alone."""
-    ran = {site.key.name for site in sites}
+def never_ran(
+    model: nn.Module, sites: Iterable[SiteRecord], unruled: Iterable[str]
+) -> tuple[str, ...]:
+    """Weight layers of a model that took no part, also not through their weights alone.
+
+    Args:
+        model: The model that ran.
+        sites: The weight operations that were counted.
+        unruled: Modules that ran operations without a rule.
+    """
+    ran = {site.key.name for site in sites} | set(unruled)
     return tuple(
         name
         for name, module in model.named_modules()
@@ -49,7 +57,9 @@ def warnings_of(run: Run, probe: float, broken: int) -> tuple[str, ...]:
             f"outputs that are not finite (NaN or Inf) in {broken} batches; check the inputs"
         )
     if run.uncounted:
-        names = ", ".join(f"{name} (x{times})" for name, times in run.uncounted.items())
+        names = ", ".join(
+            f"{name} ({times} in a forward pass)" for name, times in run.uncounted.items()
+        )
         found.append(f"operations no rule counts, so totals are lower bounds: {names}")
     if run.never_ran:
         found.append(f"weight layers that never ran: {', '.join(run.never_ran)}")

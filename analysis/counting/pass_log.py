@@ -86,9 +86,11 @@ class PassLog:
     Attributes:
         sites, spikes, work: What was counted.
         uncounted: Operations on weights that no rule covers, with the times each ran.
+        unruled: The modules that ran them.
     """
 
     sites: list[SiteLog] = field(default_factory=list)
     spikes: list[SpikeLog] = field(default_factory=list)
     work: list[WorkLog] = field(default_factory=list)
     uncounted: Counter[str] = field(default_factory=Counter)
+    unruled: set[str] = field(default_factory=set)

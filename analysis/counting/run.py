@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from analysis.counting.answers import Answers
 from analysis.counting.capture import Capture
 from analysis.counting.distributed import is_shared, together
+from analysis.counting.inputs import countable, first_tensor, split, words_for_hidden_storage
 from analysis.counting.ledger import Ledger, is_looped
 from analysis.counting.neurons import Neurons
 from analysis.counting.notices import never_ran, warnings_of
@@ -48,10 +49,7 @@ class Counting:
     """A run in progress."""
 
     def __init__(self, model: nn.Module, options: Options) -> None:
-        if isinstance(model, nn.DataParallel):
-            raise InputError(
-                "nn.DataParallel runs the model in threads that can't be counted; give its .module"
-            )
+        model = countable(model)
         self._model, self.options = model, options
         self.steps = _steps(model, options.steps)
         self.neurons = Neurons(model, options.neurons)
@@ -72,8 +70,8 @@ class Counting:
 
     def add(self, batch: Any) -> int:
         """Runs one batch and adds its counts; the number of its samples."""
-        inputs, labels = _split(batch, self._model)
-        shape = self._shape(_first_tensor(inputs))
+        inputs, labels = split(batch, self._model)
+        shape = self._shape(first_tensor(inputs))
         log, outputs = self._pass(inputs, shape)
         if self.probed is None and shape.samples > 1 and self._unsure(log, shape):
             self.probed = self._probe(inputs, shape, log)
@@ -90,7 +88,11 @@ class Counting:
 
     def _pass(self, inputs: Any, shape: Batch) -> tuple[PassLog, Any]:
         run: Callable[..., Any] = self.options.forward or self._model
-        with self.neurons.fresh(), self.capture.watch(_first_tensor(inputs), shape) as log:
+        with (
+            words_for_hidden_storage(),
+            self.neurons.fresh(),
+            self.capture.watch(first_tensor(inputs), shape) as log,
+        ):
             outputs = run(**inputs) if isinstance(inputs, Mapping) else run(inputs)
         return log, outputs
 
@@ -154,7 +156,7 @@ class Counting:
             correct_by_step=answers.right if answers.known else (),
             labels=tuple(answers.labels) if answers.known else (),
             predicted=tuple(answers.classes) if answers.known else (),
-            never_ran=never_ran(self._model, sites),
+            never_ran=never_ran(self._model, sites, ledger.unruled),
             uncounted=dict(ledger.uncounted),
             provenance=dict(self.options.provenance),
             per_sample=_samples(ledger) if self.options.per_sample else (),
@@ -213,36 +215,6 @@ def _steps(model: nn.Module, steps: int | None) -> int:
             f"the model does not say it and {steps!r} came"
         )
     return steps
-
-
-def _split(batch: Any, model: nn.Module) -> tuple[Any, Tensor | None]:
-    """Inputs in the device and precision of the model, and labels if the batch has any."""
-    inputs, *rest = batch if isinstance(batch, list | tuple) else (batch,)
-    labels = rest[0] if rest and isinstance(rest[0], Tensor) else None
-    if isinstance(inputs, Mapping):
-        return {name: _suited(value, model) for name, value in inputs.items()}, labels
-    if not isinstance(inputs, Tensor):
-        raise InputError(
-            f"a batch must be a tensor, a dictionary, or (inputs, labels), "
-            f"got {type(inputs).__name__}"
-        )
-    return _suited(inputs, model), labels
-
-
-def _suited(value: Any, model: nn.Module) -> Any:
-    parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
-    if not isinstance(value, Tensor) or parameter is None:
-        return value
-    dtype = parameter.dtype if value.is_floating_point() else value.dtype
-    return value.to(parameter.device, dtype)
-
-
-def _first_tensor(inputs: Any) -> Tensor:
-    values = inputs.values() if isinstance(inputs, Mapping) else [inputs]
-    found = next((value for value in values if isinstance(value, Tensor) and value.dim()), None)
-    if found is None:
-        raise InputError("a batch holds no tensor whose first axis could run over samples")
-    return found
 
 
 def _samples(ledger: Ledger) -> tuple[SampleCount, ...]:

@@ -1,0 +1,87 @@
+"""What can't be counted is refused in words; what has no rule is named, however it is batched."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import analysis
+
+X = torch.rand(6, 4, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_compiled_model_is_counted_under_its_own_names():
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    plain = analysis.analyze(model, [X], steps=1).run
+    assert analysis.analyze(torch.compile(model), [X], steps=1).run.sites == plain.sites
+    model.compile()
+    assert analysis.analyze(model, [X], steps=1).run.sites == plain.sites
+
+
+class Sparse(nn.Module):
+    def forward(self, x):
+        return torch.sparse.mm(x.to_sparse(), torch.ones(4, 3))
+
+
+class SparseWeight(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(4).to_sparse())
+
+
+class Mapped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return torch.vmap(self.layer)(x)
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "words"),
+    [
+        (SparseWeight(), X, "parameter 'weight' is sparse_coo"),
+        (nn.Linear(4, 3, device="meta"), X, "parameter 'weight' is on the meta device"),
+        (nn.Linear(4, 3, dtype=torch.complex64), X, "parameter 'weight' is complex"),
+        (nn.Identity(), X.to_sparse(), "the inputs are sparse_coo"),
+        (nn.Identity(), torch.empty(2, 3, device="meta"), "the inputs are on the meta device"),
+        (Sparse(), X, "no storage of their own"),
+        (Mapped(), X, "no storage of their own"),
+    ],
+)
+def test_tensors_whose_values_can_not_be_read_are_refused_in_words(model, inputs, words):
+    with pytest.raises(analysis.InputError, match=words):
+        analysis.analyze(model, [inputs], steps=1)
+
+
+def test_truth_values_are_events():
+    layer = nn.Linear(4, 3, bias=False)
+    events = X > 0.5
+    (site,) = analysis.analyze(layer, [events], steps=1).run.sites
+    assert (site.operand, site.synops) == ("spike", 3 * int(events.sum()))
+
+
+class Bilinear(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Bilinear(4, 4, 3)
+
+    def forward(self, x):
+        return self.layer(x, x)
+
+
+@pytest.mark.parametrize("size", [1, 2, 6])
+def test_an_operation_without_a_rule_is_named_once_whatever_the_batches(size):
+    run = analysis.analyze(Bilinear(), X.split(size), steps=1).run
+    assert run.uncounted == {"aten._trilinear.default": 1}
+    assert run.never_ran == ()  # it ran, though nobody can say what it did
+    assert any("aten._trilinear.default (1 in a forward pass)" in w for w in run.warnings)
+
+
+@pytest.mark.filterwarnings("ignore")  # torch calls this way of quantising old
+def test_operations_of_other_libraries_may_hold_weights_and_are_named():
+    model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 3)), {nn.Linear})
+    run = analysis.analyze(model, [X], steps=1).run
+    assert list(run.uncounted) == ["quantized.linear_dynamic.default"]
