@@ -44,6 +44,7 @@ def analyze(
     until: float | Until | None = None,
     sample_index: Sequence[int] | None = None,
     across_processes: bool = True,
+    flips: bool = False,
 ) -> Report:
     """Counts what a model does on batches of samples, and prices it.
 
@@ -73,6 +74,8 @@ def analyze(
             0.01 say. The batches must come in random order; see `counting.sampling`.
         sample_index: Place of each of these samples in the data, for the rows of ``per_sample``.
         across_processes: False counts in this process alone, also inside a group.
+        flips: Whether to run a copy in float64 as well and say how many samples have other
+            counts there; it takes three times as long.
 
     Raises:
         InputError: If an argument can't be used, or no batch had a sample in it.
@@ -105,5 +108,6 @@ def analyze(
         until=until_of(until, batches),
         sample_index=sample_index,
         across_processes=across_processes,
+        flips=flips,
     )
     return Report(count(model, batches, options), convention, technology)

@@ -302,6 +302,8 @@ class Run:
         labels, predicted: Of each sample: its label, and its most likely class after each step;
             then only, and only with labels.
         sampling: Why it ended where it did, if not simply with the data.
+        flipped: Samples that have other counts in float64, where no membrane rounds across its
+            threshold by accident; None if that was not looked at.
     """
 
     samples: int
@@ -321,6 +323,7 @@ class Run:
     labels: tuple[int, ...] = ()
     predicted: tuple[tuple[int, ...], ...] = ()
     sampling: Sampling | None = None
+    flipped: int | None = None
 
     @cached_property
     def neuron_updates(self) -> int:

@@ -47,6 +47,7 @@ class Job:
     seed: int
     until: float | None = None
     crosscheck: bool = False
+    flips: bool = False
     coding: bool = False
     model: str | None = None
     roles: Mapping[str, Role] = field(default_factory=dict)
@@ -123,6 +124,7 @@ def _run(
             roles=job.roles,
             per_sample=keep,
             neuron_detail=True,
+            flips=job.flips,
             **settings,
         )
 

@@ -199,6 +199,14 @@ Crosscheck = Annotated[
         help="lay dense MACs beside FlopCounterMode, fvcore and thop",
     ),
 ]
+Flips = Annotated[
+    bool,
+    typer.Option(
+        "--flips",
+        rich_help_panel=_OUTPUT,
+        help="run in float64 too: how many samples have other counts there",
+    ),
+]
 Coding = Annotated[
     bool,
     typer.Option(

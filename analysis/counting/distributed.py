@@ -43,6 +43,7 @@ class Part:
     other: set[str]
     sample_index: tuple[int, ...] | None
     provenance: Mapping[str, Any]
+    flipped: int | None
 
     @classmethod
     def of(cls, counting: Counting) -> Part:
@@ -60,6 +61,7 @@ class Part:
             other=neurons._other,
             sample_index=None if options.sample_index is None else tuple(options.sample_index),
             provenance=options.provenance,
+            flipped=counting.flipped,
         )
 
 
@@ -121,6 +123,8 @@ def _take_over(counting: Counting, parts: Sequence[Part]) -> None:
         counting.neurons._other |= part.other
     probed = [part.probed for part in parts if part.probed is not None]
     counting.probed = max(probed, key=lambda p: inf if isnan(p) else p, default=None)
+    flipped = [part.flipped for part in parts if part.flipped is not None]
+    counting.flipped = sum(flipped) if flipped else None
     places = [place for part in parts for place in part.sample_index or ()]
     counting.sample_index = places or None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -16,6 +17,8 @@ from analysis.counting.products import Side
 from analysis.counting.rows import Batch
 from analysis.counting.tally import Counts, MomentSums, NeuronTally, Quantity, Series, SiteTally
 from analysis.records import Origin, SiteKey, SiteRecord, Work
+
+_NONE = np.zeros((1, 1), dtype=np.int64)  # counts of what did not run
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,18 @@ class Ledger:
         self.unruled |= other.unruled
         self.broken += other.broken
         self.moments.merge(other.moments)
+
+    def differing(self, other: Ledger) -> int:
+        """Samples of the last batch that have other counts in another ledger."""
+        mine, theirs = self._batch(), other._batch()
+        found: Any = False
+        for name in mine.keys() | theirs.keys():
+            found = found | (mine.get(name, _NONE) != theirs.get(name, _NONE)).any(1)
+        return int(np.sum(found))
+
+    def _batch(self) -> dict[str, Counts]:
+        series = self._series().items()
+        return {name: one.batch for name, one in series if one.batch is not None}
 
     def drop_neurons(self, sites: Iterable[str]) -> None:
         """Forgets layers that turned out to be no neurons."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -43,6 +44,7 @@ class Options:
     until: Until | None = None
     sample_index: Sequence[int] | None = None
     across_processes: bool = True
+    flips: bool = False
 
 
 class Counting:
@@ -67,6 +69,10 @@ class Counting:
         self.probed: float | None = None
         self.sampling: Sampling | None = None
         self.sample_index = options.sample_index
+        self.flipped: int | None = None
+        self._in_float64: Counting | None = None
+        if options.flips:
+            self.flipped, self._in_float64 = 0, _in_float64(model, options)
 
     def add(self, batch: Any) -> int:
         """Runs one batch and adds its counts; the number of its samples."""
@@ -78,6 +84,9 @@ class Counting:
         self.ledger.add(log, shape, looped=self._looped(log, shape))
         self.ledger.broken += not all(bool(x.isfinite().all()) for x in tensors_in(outputs))
         self.answers.add(outputs, labels, self.steps)
+        if self._in_float64 is not None:
+            self._in_float64.add(batch)
+            self.flipped = (self.flipped or 0) + self.ledger.differing(self._in_float64.ledger)
         return shape.samples
 
     def _shape(self, inputs: Tensor) -> Batch:
@@ -161,10 +170,18 @@ class Counting:
             provenance=dict(self.options.provenance),
             per_sample=_samples(ledger) if self.options.per_sample else (),
             sampling=self.sampling,
+            flipped=self.flipped,
         )
         if self.options.per_sample and self.sample_index is not None:
             run = _in_place(run, self.sample_index)
         return replace(run, warnings=warnings_of(run, self.probed or 0.0, ledger.broken))
+
+
+def _in_float64(model: nn.Module, options: Options) -> Counting:
+    """The same count of a copy of the model in float64."""
+    if options.forward is not None:
+        raise InputError("flips=True runs a copy of the model, which forward=... does not know")
+    return Counting(deepcopy(model).double().eval(), replace(options, flips=False))
 
 
 def count(model: nn.Module, batches: Iterable[Any], options: Options) -> Run:

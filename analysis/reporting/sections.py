@@ -214,12 +214,14 @@ def _issues(report: Report) -> Section:
 
 
 def _provenance(report: Report) -> Section:
+    flipped = report.run.flipped
+    other = "" if flipped is None else f"{flipped} samples have other counts in float64. "
     return Section(
         name="provenance",
         title="How this run was made",
         short="Provenance",
         lead="Counts are exact for this run: these samples, this preprocessing, this precision. "
-        "Intervals are over samples and say nothing about other training seeds.",
+        f"{other}Intervals are over samples and say nothing about other training seeds.",
         tables=(provenance_table(report),),
     )
 

@@ -158,6 +158,10 @@ def _sampling(run: Run) -> Iterator[Text]:
 def _how(report: Report) -> Text:
     facts = report.run.provenance
     made = ", ".join(f"{key} {facts[key]}" for key in ("device", "precision") if key in facts)
+    if report.run.flipped is not None:
+        made += (
+            f"; {report.run.flipped} of {report.run.samples} samples have other counts in float64"
+        )
     return Text(
         f"\nCounts are exact for this run{' (' + made + ')' if made else ''}; intervals are 95 % "
         f"over samples and say nothing about other training seeds.\n"

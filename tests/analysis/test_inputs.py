@@ -85,3 +85,32 @@ def test_operations_of_other_libraries_may_hold_weights_and_are_named():
     model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 3)), {nn.Linear})
     run = analysis.analyze(model, [X], steps=1).run
     assert list(run.uncounted) == ["quantized.linear_dynamic.default"]
+
+
+class OnTheEdge(nn.Module):
+    """Fires where x/3 * 3 > x: rounding decides, differently in float32 and float64."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 2, bias=False)
+
+    def forward(self, x):
+        return self.layer((x / 3 * 3 > x).to(x.dtype))
+
+
+def test_samples_that_have_other_counts_in_float64_are_told():
+    x = torch.arange(1.0, 41).unsqueeze(1) / 7
+    single = x / 3 * 3 > x
+    double = x.double() / 3 * 3 > x.double()
+    expected = int((single != double).sum())
+    assert 0 < expected < 40
+    for size in (1, 7, 40):
+        run = analysis.analyze(OnTheEdge(), x.split(size), steps=1, flips=True).run
+        assert run.flipped == expected
+    assert analysis.analyze(OnTheEdge(), [x], steps=1).run.flipped is None
+    assert analysis.analyze(OnTheEdge().double(), [x], steps=1, flips=True).run.flipped == 0
+
+
+def test_a_forward_of_ones_own_knows_no_copy_in_float64():
+    with pytest.raises(analysis.InputError, match="flips=True"):
+        analysis.analyze(nn.Identity(), [X], steps=1, forward=lambda x: x, flips=True)
