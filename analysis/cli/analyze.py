@@ -80,7 +80,10 @@ def analyze(
     rates: opt.Rates = None,
     solve_rate: opt.SolveRate = None,
 ) -> None:
-    """Counts spikes, synaptic operations and MACs of a network, exactly, and prices them."""
+    """Counts spikes, synaptic operations and MACs of a network exactly, and prices them.
+
+    Default: the network that comes with it. A checkpoint runs on the test data it was made for.
+    """
     if explain:
         from analysis.cli.explain import explanation
 

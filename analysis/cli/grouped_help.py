@@ -22,11 +22,11 @@ class GroupedCommand(TyperCommand):
 
     def get_help(self, ctx: Any) -> str:
         """The whole text."""
-        return "\n".join([*self._head(ctx), *self._groups(), "", *(self.epilog or "").split("\n")])
+        return "\n".join([*self._head(ctx), *self._groups(), *(self.epilog or "").split("\n")])
 
     def _head(self, ctx: Any) -> Iterator[str]:
         yield f"Usage: {ctx.command_path} [OPTIONS] [CHECKPOINT.pth | REPORT.json]..."
-        yield from (self.help or "").strip().splitlines()
+        yield from (line.strip() for line in (self.help or "").splitlines() if line.strip())
 
     def _groups(self) -> Iterator[str]:
         options = [p for p in self.params if isinstance(p, TyperOption) and not p.hidden]

@@ -34,7 +34,7 @@ Data = Annotated[
     typer.Option(
         metavar="NAME",
         rich_help_panel=_RUN,
-        help=f"{', '.join(DATASETS)}, MODULE:LOADER; default own",
+        help=f"{', '.join(DATASETS)}, MODULE:LOADER",
     ),
 ]
 DataRoot = Annotated[
