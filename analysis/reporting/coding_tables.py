@@ -13,19 +13,19 @@ OURS = (
 _WORDS = {
     "firing_rate": "firing rate",
     "train_entropy": "entropy of the trains of all neurons",
-    "alphabet_use": "the same, of what constant currents could say",
+    "alphabet_use": "entropy, of what constant currents could say",
     "neuron_entropy": "entropy of a neuron's trains over the images",
-    "image_information": "what a train says about the image",
-    "image_information_shuffled": "the same from shuffled images: bias",
-    "class_information": "what a train says about the class",
-    "class_information_shuffled": "the same from shuffled labels: bias",
-    "information_per_step": "about the image, per step",
-    "information_per_spike": "about the image, per spike",
-    "information_per_pj": "about the image, per picojoule of the encoder",
+    "image_information": "a train about the image",
+    "image_information_shuffled": "a train about the image, shuffled: bias",
+    "class_information": "a train about the class",
+    "class_information_shuffled": "a train about the class, shuffled: bias",
+    "information_per_step": "a train about the image, per step",
+    "information_per_spike": "a train about the image, per spike",
+    "information_per_pj": "all trains about the image, per picojoule of the encoder",
     "steps_for_95_percent": "steps for 95 % of the information",
     "steps_within_half_point": "steps to half a point below the full read-out",
     "dynamic_duration": "T_E: last step with something new, per neuron",
-    "layer_duration": "the same of the whole layer: T for about anything",
+    "layer_duration": "T_E of the whole layer: T for about anything",
     "distinct_states": "different states of the layer",
     "neighbour_correlation": "correlation of neighbouring steps",
     "gate_rank": "rank of the gate's log-odds over time",
@@ -58,7 +58,7 @@ def quantities_table(coding: Coding) -> Table:
         rows=tuple(_row(found) for found in known),
         sentence="Intervals are 95 % over samples; beside a shuffled value, the 97.5 % quantile of "
         "the shuffles. Bits are of a single neuron's train, mean over neurons; entropies are "
-        "Miller-Madow corrected.",
+        "Miller-Madow corrected, that of noise extrapolated over the draws.",
     )
 
 
