@@ -84,6 +84,7 @@ def mixed(
     Returns:
         Images, and class probabilities ``(B, classes)``.
     """
+    from torchvision import tv_tensors
     from torchvision.transforms import v2
 
     if config.cutmix_draw == "epoch":
@@ -93,6 +94,7 @@ def mixed(
         if config.cutmix_draw == "batch":
             chosen = float(torch.rand(())) < config.cutmix
         if chosen:
-            images, targets = v2.CutMix(num_classes=classes)(images, labels)
-            return images, targets
+            pictures = tv_tensors.Video(images) if images.dim() == 5 else images
+            pictures, targets = v2.CutMix(num_classes=classes)(pictures, labels)
+            return pictures.as_subclass(Tensor), targets
     return images, torch.nn.functional.one_hot(labels, classes).to(images.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from gac.config import MSResNetConfig
@@ -45,7 +45,17 @@ def training_memory(config: MSResNetConfig, images: int) -> Memory:
     size = config.image_size
     batch = torch.empty(images, config.in_channels, size, size, device="meta")
     weights = list(model.parameters())
-    known = {weight.untyped_storage()._cdata for weight in weights}  # meta tensors have no address
+    return Memory(
+        parameters=sum(weight.numel() for weight in weights),
+        weights=3 * sum(weight.nbytes for weight in weights),
+        saved=saved_bytes(model, batch),
+    )
+
+
+def saved_bytes(model: nn.Module, batch: Tensor) -> int:
+    """What autograd keeps for the backward pass, the parameters themselves left out."""
+    # Tensors on the meta device have no address.
+    known = {weight.untyped_storage()._cdata for weight in model.parameters()}
     saved: dict[int, Tensor] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -56,8 +66,4 @@ def training_memory(config: MSResNetConfig, images: int) -> Memory:
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         model(batch).sum()
-    return Memory(
-        parameters=sum(weight.numel() for weight in weights),
-        weights=3 * sum(weight.nbytes for weight in weights),
-        saved=sum(tensor.untyped_storage().nbytes() for tensor in saved.values()),
-    )
+    return sum(tensor.untyped_storage().nbytes() for tensor in saved.values())

@@ -7,6 +7,7 @@ Tensors are ``(B, T, C, H, W)`` throughout.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from gac.config import MSResNetConfig
 from gac.encoders import ENCODERS, SpikeTrains
 from gac.errors import InputError
-from gac.neurons import LIF
+from gac.neurons import LIF, kept_as_bytes
 from gac.norms import BatchNorm2d
 
 
@@ -42,9 +43,13 @@ class Block(nn.Module):
 
     def forward(self, current: Tensor) -> Tensor:
         """``(B, T, C, H, W)`` -> ``(B, T, C', H', W')``."""
-        x = at_each_step(self.norm1, at_each_step(self.conv1, self.neuron1(current)))
-        x = at_each_step(self.norm2, at_each_step(self.conv2, self.neuron2(x)))
+        x = at_each_step(self.norm1, self._convolved(self.conv1, self.neuron1(current)))
+        x = at_each_step(self.norm2, self._convolved(self.conv2, self.neuron2(x)))
         return x + (at_each_step(self.shortcut, current) if len(self.shortcut) else current)
+
+    def _convolved(self, conv: nn.Conv2d, spikes: Tensor) -> Tensor:
+        with kept_as_bytes(spikes) if self.training else nullcontext():
+            return at_each_step(conv, spikes)
 
 
 class MSResNet(nn.Module):

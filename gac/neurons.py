@@ -6,12 +6,14 @@ and the backward pass is written out, so that neither builds a graph over the st
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+from torch.autograd.graph import saved_tensors_hooks
 
 from gac.config import NeuronConfig, Surrogate
 
@@ -111,6 +113,22 @@ def _empty_like(current: Tensor) -> Tensor:
     size = (current.shape[0] * current.shape[1], *image.shape[1:])
     empty = torch.empty(size, dtype=image.dtype, device=image.device, memory_format=order)
     return empty.reshape(current.shape)
+
+
+@contextmanager
+def kept_as_bytes(spikes: Tensor) -> Iterator[None]:
+    """Layers called inside keep these spikes for the backward pass as bytes, not as floats."""
+    storage = spikes.untyped_storage()._cdata  # meta tensors have no address
+
+    def pack(tensor: Tensor) -> Any:
+        same = tensor.untyped_storage()._cdata == storage
+        return (tensor.to(torch.uint8), tensor.dtype) if same else tensor
+
+    def unpack(kept: Any) -> Tensor:
+        return kept if isinstance(kept, Tensor) else kept[0].to(kept[1])
+
+    with saved_tensors_hooks(pack, unpack):
+        yield
 
 
 class LIF(nn.Module):

@@ -84,7 +84,7 @@ def run_job(job: Job, file: Path | None, convention: Convention, technology: Tec
     subject = (from_functions if job.model else from_checkpoint)(job, file)
     network = check_coding(subject.model) if job.coding else None
     place = Place.of_this_process()
-    device, dtype = _device(place.device(job.device)), getattr(torch, job.dtype)
+    device, dtype = usable_device(place.device(job.device)), getattr(torch, job.dtype)
     if job.threads is not None:
         torch.set_num_threads(job.threads)
     model = subject.model.to(device, dtype)
@@ -148,7 +148,12 @@ def _told(report: Report, **facts: Any) -> Report:
     return replace(report, run=replace(report.run, provenance=provenance))
 
 
-def _device(name: str) -> torch.device:
+def usable_device(name: str) -> torch.device:
+    """A device that really works.
+
+    Raises:
+        InputError: If it does not.
+    """
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)

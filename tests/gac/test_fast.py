@@ -1,6 +1,7 @@
 """The quick ways give the same numbers as the plain ones."""
 
 import importlib.util
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from torch import nn
 import gac
 from gac.config import CIFAR_NEURON, IMAGENET_NEURON
 from gac.fast import fast
-from gac.neurons import LIF
+from gac.memory import saved_bytes, training_memory
+from gac.neurons import LIF, kept_as_bytes
 from gac.official import find_layout
+from gac.registry import architecture
 from gac.training import fresh_model
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -125,3 +128,36 @@ def test_membranes_stay_float32_in_mixed_precision(tiny_config):
     with torch.autocast("cpu", torch.bfloat16):
         model(torch.randn(2, 3, 8, 8)).sum().backward()
     assert seen == [torch.float32]
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_spikes_kept_as_bytes_change_no_gradient(mixed):
+    generator = torch.Generator().manual_seed(0)
+    # Spikes and weight of one shape: only the spikes may be packed.
+    x = torch.randn(4, 4, 3, 3, generator=generator)
+    weight = torch.randn(4, 4, 3, 3, generator=generator)
+    gradients = []
+    for packed in (False, True):
+        current, kernel = x.clone().requires_grad_(), weight.clone().requires_grad_()
+        spikes = LIF(CIFAR_NEURON)(current.unsqueeze(1)).squeeze(1)
+        packing = kept_as_bytes(spikes) if packed else nullcontext()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed), packing:
+            y = nn.functional.conv2d(spikes, kernel, padding=1)
+        (y.float() ** 2).sum().backward()
+        gradients.append((current.grad, kernel.grad))
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_training_keeps_less_than_half_of_what_the_straightforward_way_keeps():
+    config = architecture("msresnet18-cifar")
+    with torch.device("meta"):
+        images, plain = torch.empty(8, 3, 32, 32), PLAIN.Straightforward(config)
+    ours = training_memory(config, len(images)).saved
+    assert ours < 0.5 * saved_bytes(plain, images)
+    assert training_memory(config, 2 * len(images)).saved == pytest.approx(2 * ours, rel=0.01)
+
+
+def test_saved_bytes_by_hand():
+    layer = nn.Sequential(nn.Linear(3, 5), nn.Sigmoid(), nn.Linear(5, 2))
+    # The input (4 x 3) and the sigmoid's output (4 x 5), which two layers keep and counts once.
+    assert saved_bytes(layer, torch.ones(4, 3)) == 4 * (4 * 3 + 4 * 5)
