@@ -1,6 +1,7 @@
 """What counting costs: time and memory of each counter against the plain forward pass.
 
     python benchmarks/counting.py [--pairs 15] [--threads 2] [--batch 8]
+    python benchmarks/counting.py --growth 200    # resident memory over that many batches
 
 Each counter's run on a batch is paired with a plain forward right before it; the ratio of
 processor times is taken pair by pair. The plain forward runs stem and gate at every step, as the
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import mean
 
 import torch
 from torch import nn
@@ -144,6 +146,21 @@ def memory_of(name, batch):
     print(resident("VmHWM") - before)
 
 
+def growth(batches, batch):
+    """Resident memory during one analysis of many batches, in MiB, at ten places."""
+    model, seen = network(), []
+    analysis.analyze(
+        model,
+        (torch.randn(batch, 3, 32, 32) for _ in range(batches)),
+        on_batch=lambda _: seen.append(resident("VmRSS")),
+    )
+    print(f"batches of {batch}: " + ", ".join(f"{n:.0f}" for n in seen[:: max(1, batches // 10)]))
+    half = len(seen) // 2
+    print(
+        f"mean of the second half - of the first: {mean(seen[half:]) - mean(seen[:half]):+.1f} MiB"
+    )
+
+
 def resident(field):
     """Resident memory of this process in MiB, from Linux's own books."""
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -156,12 +173,16 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--only", default="")
+    parser.add_argument("--growth", type=int, metavar="BATCHES")
     parser.add_argument("--memory-of")
     options = parser.parse_args()
     if options.memory_of:
         memory_of(options.memory_of, options.batch)
         return
     torch.set_num_threads(options.threads)
+    if options.growth:
+        growth(options.growth, options.batch)
+        return
     model, images = network(), torch.randn(options.batch, 3, 32, 32)
     plain(model, images)
     print(

@@ -213,13 +213,12 @@ def _counted(model: nn.Module, batches: Iterable[Any], options: Options) -> Coun
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; every mode flag and the random state come back."""
     modes = {module: module.training for module in model.modules()}
-    random_state = torch.get_rng_state()
+    gpus = {p.device.index for p in model.parameters() if p.is_cuda}
     try:
         model.eval()
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(gpus):
             yield
     finally:
-        torch.set_rng_state(random_state)
         for module, training in modes.items():
             module.training = training
 

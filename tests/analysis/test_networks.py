@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 import analysis
 
@@ -477,6 +478,23 @@ def test_every_product_is_counted_exactly(name, mode):
     assert [(site.synops, site.inside_macs) for site in run.sites] == expected
     assert not run.uncounted
     assert not run.never_ran
+
+
+OWN_RULES = ["lstm_with_a_silent_first_state"]  # for which torch's flop registry has nothing
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_dense_counts_are_those_of_torchs_own_registry_where_it_has_any(name, monkeypatch):
+    torch.manual_seed(0)
+    model, inputs, _, options = CASES[name]()
+    model = model.eval()
+    run = analysis.analyze(model, [inputs], steps=1, **options).run
+    dtype = next((p.dtype for p in model.parameters()), inputs.dtype)
+    monkeypatch.setattr(torch.backends.mha, "_is_fastpath_enabled", False)  # hides products
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(inputs.to(dtype))
+    dense = sum(site.dense_macs for site in run.sites)
+    assert counter.get_total_flops() == (0 if name in OWN_RULES else 2 * dense)
 
 
 @pytest.mark.parametrize(
