@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
@@ -27,7 +27,8 @@ WORK_COST: dict[Work, tuple[int, int]] = {
     "other": (0, 1),  # not known what it is, so the dearer one
 }
 # The leak times the membrane plus the input; the comparison and the reset are left out, as in
-# the usual accounting of leaky neurons (Lemaire et al. 2022, one MAC per neuron and step).
+# the usual accounting of leaky neurons (Lemaire et al. 2022, one MAC per neuron and step). A
+# price list with a price for neuron updates takes that instead.
 NEURON_COST = (0, 1)
 
 
@@ -54,6 +55,8 @@ class Charge:
     Attributes:
         acs, macs: Accumulates and multiply-accumulates; exact fractions where a rate is involved.
         left_out_macs: Dense multiply-accumulates that the convention does not price.
+        neuron_updates: Of the multiply-accumulates, those that update a neuron: a price list may
+            have a price of its own for them.
         slopes: What differs from sample to sample; the rest is the same for every one.
         own_rate: Whether the rate of its own input had to do, for want of a neuron layer upstream.
     """
@@ -61,8 +64,20 @@ class Charge:
     acs: Fraction = Fraction(0)
     macs: Fraction = Fraction(0)
     left_out_macs: int = 0
+    neuron_updates: int = 0
     slopes: tuple[Slope, ...] = ()
     own_rate: bool = False
+
+    @classmethod
+    def sum(cls, charges: Iterable[Charge]) -> Charge:
+        """Several charges together; slopes stay with the parts."""
+        charges = list(charges)
+        return cls(
+            acs=sum((c.acs for c in charges), Fraction(0)),
+            macs=sum((c.macs for c in charges), Fraction(0)),
+            left_out_macs=sum(c.left_out_macs for c in charges),
+            neuron_updates=sum(c.neuron_updates for c in charges),
+        )
 
 
 def charge(site: SiteRecord, rule: Convention, run: Run) -> Charge:
@@ -186,8 +201,12 @@ def work_charges(run: Run, rule: Convention) -> dict[str, Charge]:
     for name, kind, elements in work_done(run):
         if _is_charged(name, kind, rule):
             acs, macs = WORK_COST[kind] if kind else NEURON_COST
-            known = booked.get(name, Charge())
-            booked[name] = Charge(acs=known.acs + acs * elements, macs=known.macs + macs * elements)
+            new = Charge(
+                acs=Fraction(acs * elements),
+                macs=Fraction(macs * elements),
+                neuron_updates=0 if kind else elements,
+            )
+            booked[name] = Charge.sum([booked.get(name, Charge()), new])
     return booked
 
 

@@ -43,12 +43,7 @@ class Energy:
     @cached_property
     def total(self) -> Charge:
         """Sites and other work together, over all samples."""
-        everything = [*self.charges.values(), *self.work.values()]
-        return Charge(
-            acs=sum((c.acs for c in everything), Fraction(0)),
-            macs=sum((c.macs for c in everything), Fraction(0)),
-            left_out_macs=sum(c.left_out_macs for c in everything),
-        )
+        return Charge.sum([*self.charges.values(), *self.work.values()])
 
     @property
     def prices(self) -> tuple[float, float]:
@@ -62,23 +57,30 @@ class Energy:
 
     def unpriced_of(self, booked: Charge) -> tuple[str, ...]:
         """Those of the operations of a charge that have no price."""
-        happen = {"ac": bool(booked.acs), "mac": bool(booked.macs)}
+        macs = booked.macs - self._updates_priced(booked)
+        happen = {"ac": bool(booked.acs), "mac": bool(macs)}
         return tuple(n for n, does in happen.items() if does and self.technology.pj(n) is None)
+
+    def _updates_priced(self, booked: Charge) -> int:
+        """Neuron updates that don't cost a MAC: the technology has a price of its own for them."""
+        return 0 if self.technology.pj("neuron") is None else booked.neuron_updates
 
     @property
     def acs(self) -> Estimate:
         """Accumulates per sample."""
-        return self._estimate(1.0, 0.0)
+        mean = self.total.acs / self.run.samples
+        return self._interval(mean, self.charges.values(), 1.0, 0.0)
 
     @property
     def macs(self) -> Estimate:
         """Multiply-accumulates per sample."""
-        return self._estimate(0.0, 1.0)
+        mean = self.total.macs / self.run.samples
+        return self._interval(mean, self.charges.values(), 0.0, 1.0)
 
     @property
     def energy_pj(self) -> Estimate:
         """Picojoules per sample."""
-        return self._estimate(*self.prices)
+        return self._interval(self.exact_pj(self.total), self.charges.values(), *self.prices)
 
     @property
     def own_rates(self) -> tuple[str, ...]:
@@ -105,7 +107,9 @@ class Energy:
     def exact_pj(self, booked: Charge) -> Fraction:
         """Picojoules per sample of a charge, no digit lost."""
         ac_pj, mac_pj = self.prices
-        total = booked.acs * _exact(ac_pj) + booked.macs * _exact(mac_pj)
+        updates = self._updates_priced(booked)
+        total = booked.acs * _exact(ac_pj) + (booked.macs - updates) * _exact(mac_pj)
+        total += updates * _exact(self.technology.pj("neuron") or 0.0)
         return total / self.run.samples
 
     def site_pj(self, key: SiteKey) -> float:
@@ -115,20 +119,16 @@ class Energy:
     def site_estimate(self, key: SiteKey) -> Estimate:
         """Picojoules per sample of one site, with its interval."""
         booked = self.charges[key]
-        return self._interval(booked, [booked], *self.prices)
-
-    def _estimate(self, per_ac: float, per_mac: float) -> Estimate:
-        return self._interval(self.total, self.charges.values(), per_ac, per_mac)
+        return self._interval(self.exact_pj(booked), [booked], *self.prices)
 
     def _interval(
-        self, sum_: Charge, parts: Iterable[Charge], per_ac: float, per_mac: float
+        self, mean: Fraction, parts: Iterable[Charge], per_ac: float, per_mac: float
     ) -> Estimate:
-        total = sum_.acs * _exact(per_ac) + sum_.macs * _exact(per_mac)
         weights: dict[str, float] = defaultdict(float)
         for booked in parts:
             for slope in booked.slopes:
                 weights[_column(slope)] += float(slope.acs) * per_ac + float(slope.macs) * per_mac
-        return interval(self.run, float(total / self.run.samples), weights)
+        return interval(self.run, float(mean), weights)
 
 
 def interval(run: Run, value: float, weights: Mapping[str, float]) -> Estimate:

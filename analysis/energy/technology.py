@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 
 from analysis.errors import InputError
 
-_OPERATIONS = ("ac", "mac")
+_OPERATIONS = ("ac", "mac", "neuron")
 _REQUIRED = ("pj", "source", "status")
 _OPTIONAL = ("low", "high", "remark")
 _MOST_PJ = 1e12  # a joule: no operation costs as much, and sums stay finite

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from analysis.energy.charges import GATE_PRODUCT, Charge, part_of, work_done
@@ -37,16 +36,7 @@ def by_part(energy: Energy) -> dict[str, Charge]:
         booked[GATE_PRODUCT] = []
     for name, charge in energy.work.items():
         booked[name if name == GATE_PRODUCT else "other work"].append(charge)
-    return {part: _sum(booked[part]) for part in PARTS if part in booked}
-
-
-def _sum(charges: Iterable[Charge]) -> Charge:
-    charges = list(charges)
-    return Charge(
-        acs=sum((c.acs for c in charges), Fraction(0)),
-        macs=sum((c.macs for c in charges), Fraction(0)),
-        left_out_macs=sum(c.left_out_macs for c in charges),
-    )
+    return {part: Charge.sum(booked[part]) for part in PARTS if part in booked}
 
 
 def by_role_frame(priced: Iterable[tuple[Convention, Energy | InputError]]) -> pd.DataFrame:

@@ -160,3 +160,23 @@ def test_prices_that_are_ranges_give_a_range():
     assert totals.energy_pj_cheapest == pytest.approx(7.5 * 8.43)
     assert totals.energy_pj_dearest == pytest.approx(7.5 * 12.7)
     assert "energy_pj_cheapest" not in report.under("operand", "45nm-fp32").totals
+
+
+def test_neuron_updates_cost_what_the_list_says_or_a_mac():
+    spikes = torch.tensor([[0.5, -0.5], [0.5, 0.5]])
+    report = analysis.analyze(
+        torch.nn.Sequential(Fire(), torch.nn.Linear(2, 5, bias=False)), [spikes], steps=1,
+        neurons=["0"],
+    )  # fmt: skip
+    included = analysis.convention("operand", elementwise="included")
+    with_own = report.under(included, "loihi")
+    assert report.under(included, "45nm-fp32").totals.energy_pj == pytest.approx(
+        7.5 * 0.9 + 2 * 4.6
+    )
+    assert with_own.totals.energy_pj == pytest.approx(7.5 * 23.6 + 2 * 81)
+    assert with_own.totals.energy_pj_cheapest == pytest.approx(7.5 * 23.6 + 2 * 52)
+    assert with_own.totals.energy_pj_dearest == pytest.approx(7.5 * 27.1 + 2 * 81)
+    assert not with_own.energy.unpriced
+    without = report.under(included, "tianjic")
+    assert without.energy.unpriced == ("mac",)
+    assert without.totals.energy_pj == pytest.approx(7.5 * 1.54)
