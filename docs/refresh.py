@@ -20,7 +20,9 @@ FLAGS = (
 BLOCKS = (
     ("README.md", "demo", ()),
     ("docs/reference/command-line.md", "help", ("--help",)),
-)
+    ("docs/concepts/published-numbers.md", "msresnet18",
+     ("--arch", "msresnet18", "--rates", "0.2")),
+)  # fmt: skip
 
 
 def printed(*arguments: str) -> str:

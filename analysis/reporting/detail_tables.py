@@ -186,6 +186,7 @@ def issues_table(report: Report) -> Table:
         ("unpriced", f"{name.upper()}: the energy is a lower bound")
         for name in report.energy.unpriced
     ]
+    rows += [("rate of its own input", f"{n}: no neuron upstream") for n in report.energy.own_rates]
     return Table(
         name="issues",
         title="Uncounted operations, layers that never ran, warnings",

@@ -92,7 +92,7 @@ def published_energies(architecture: str, steps: int) -> Iterator[tuple[Fraction
     for row in published_rows():
         if (row["architecture"], row["steps"]) == (architecture, str(steps)):
             energy = parse_energy(f"{row['printed_mj']}mJ")
-            yield energy, f"{row['source']}; how it was counted is {row['convention']}"
+            yield energy, f"published: {row['source']}; how it was counted is {row['convention']}"
 
 
 def published_section(run: Run, energy_pj: Fraction, prices: Technology, who: str) -> Section:

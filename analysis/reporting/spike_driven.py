@@ -15,7 +15,8 @@ class NotSpikeDriven:
     Attributes:
         names: Their module paths.
         layers: How many weight layers there are in all.
-        energy_share: Their part of the energy of all weight layers; None if that is 0.
+        energy_share: Their part of the energy of all weight layers; None if that is 0, or has no
+            price.
         priced: Whether all that they do has a price.
     """
 
@@ -46,9 +47,10 @@ def not_spike_driven(report: Report) -> NotSpikeDriven:
     others = [site for site in sites if not is_spike_driven(site)]
     total = sum(report.energy.site_pj(site.key) for site in sites)
     part = sum(report.energy.site_pj(site.key) for site in others)
+    priced = not any(report.energy.unpriced_of(report.energy.charges[s.key]) for s in others)
     return NotSpikeDriven(
         names=tuple(dict.fromkeys(site.key.name for site in others)),
         layers=len({site.key.name for site in sites}),
-        energy_share=part / total if total else None,
-        priced=not any(report.energy.unpriced_of(report.energy.charges[s.key]) for s in others),
+        energy_share=part / total if total and priced else None,
+        priced=priced,
     )

@@ -12,6 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.energy.charges import work_left_out
+from analysis.energy.layers import some
 from analysis.errors import InputError
 from analysis.records import Run
 from analysis.reporting.axes import Axis
@@ -76,6 +77,7 @@ def _parts(report: Report, table: Table, *, wide: bool) -> Iterator[RenderableTy
         yield Text(f"note: {note}")
     for warning in report.run.warnings:
         yield Text(f"warning: {warning}", style="yellow")
+    yield from _own_rates(report)
     yield _how(report)
 
 
@@ -153,6 +155,12 @@ def _sampling(run: Run) -> Iterator[Text]:
         f"{si(found.mean)} [{ends}] at {100 * found.level:.2f} %: 95 % shared by the planned "
         "looks. All other intervals do not allow for the looks."
     )
+
+
+def _own_rates(report: Report) -> Iterator[Text]:
+    found = report.energy.own_rates
+    if found:
+        yield Text(f"note: no neuron upstream, so the rate of its own input: {some(found)}")
 
 
 def _how(report: Report) -> Text:
