@@ -68,7 +68,7 @@ def _parts(report: Report, table: Table, *, wide: bool) -> Iterator[RenderableTy
     yield ""
     yield from _not_spike_driven(report)
     yield _not_in_the_total(report)
-    for part in (conventions_table(report), parts_table(report), table, neurons_table(report)):
+    for part in (table, conventions_table(report), parts_table(report), neurons_table(report)):
         yield ""
         yield terminal_table(part, wide=wide)
     yield from _curve(report, wide=wide)

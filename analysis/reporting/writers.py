@@ -20,6 +20,7 @@ from analysis.errors import InputError
 from analysis.records import Coding, Run
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Cell, Spread, Table
+from analysis.reporting.validity import contradiction
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +125,8 @@ def read_report(path: str | Path) -> Report:
     """Reads a report that `Report.to_json` wrote; the two are equal.
 
     Raises:
-        InputError: If the file is missing, no report, or of another version of the layout.
+        InputError: If the file is missing, no report, of another version of the layout, or its
+            numbers contradict each other.
     """
     try:
         table = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -139,6 +141,9 @@ def read_report(path: str | Path) -> Report:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise InputError(f"{path}: not a valid report: {place}: {first['msg']}") from error
+    fault = contradiction(content.run)
+    if fault is not None:
+        raise InputError(f"{path}: its numbers don't fit together: {fault}")
     return Report(content.run, content.convention, content.technology, content.coding)
 
 

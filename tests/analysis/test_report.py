@@ -71,6 +71,38 @@ def test_a_file_that_is_no_report_gets_one_line(text, message, tmp_path):
         analysis.read_report(tmp_path / "report.json")
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("samples",), 0, "at least 1 sample and 1 step, got 0 and 2"),
+        (("steps",), 0, "at least 1 sample and 1 step, got 5 and 0"),
+        (("sites", 0, "synops"), -5, "site encoder.stem.conv: a count is negative"),
+        (("sites", 0, "nonzeros"), 10**9, "site encoder.stem.conv: 1000000000 non-zero inputs of"),
+        (("neurons", 0, "spikes_by_step"), [1], "counts of 1 steps, expected 2"),
+        (("neurons", 0, "neurons"), 0, "neuron layer encoder.neuron: 0 neurons"),
+        (("moments", "mean"), [1.0], "moments of"),
+        (("moments", "scatter"), [[1.0]], "moments of"),
+        (("moments", "mean", 0), float("nan"), "a moment is no number"),
+        (("correct",), 6, "6 right answers of 5 samples"),
+        (("labels",), [1], "1 labels of 5 samples"),
+        (("per_sample", 0, "counts"), [[1, 2]], "1 rows, expected 5"),
+    ],
+)
+def test_numbers_that_contradict_each_other_get_one_line(report, path, value, message, tmp_path):
+    report.to_json(tmp_path / "report.json")
+    table = json.loads((tmp_path / "report.json").read_text())
+    *way, last = path
+    place = table["run"]
+    for step in way:
+        place = place[step]
+    place[last] = value
+    (tmp_path / "report.json").write_text(json.dumps(table))
+    with pytest.raises(analysis.InputError, match="its numbers don't fit together") as error:
+        analysis.read_report(tmp_path / "report.json")
+    assert message in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
 def test_pricing_again_needs_no_model_and_changes_no_count(report):
     other = report.under("eq17")
     assert other.run is report.run
