@@ -16,22 +16,32 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-# page, marker, arguments of gac-analyze
+MODULES = {
+    "gac-analyze": "analysis.cli.analyze",
+    "gac-train": "analysis.cli.train",
+    "gac-eval": "analysis.cli.evaluate",
+}
+# page, marker, a program where it is not gac-analyze, and its arguments
 BLOCKS = (
     ("README.md", "demo", ()),
     ("docs/reference/command-line.md", "help", ("--help",)),
     ("docs/concepts/published-numbers.md", "msresnet18",
      ("--arch", "msresnet18", "--rates", "0.2")),
+    ("docs/reference/command-line.md", "train help", ("gac-train", "--help")),
+    ("docs/reference/command-line.md", "eval help", ("gac-eval", "--help")),
 )  # fmt: skip
 
 
 def printed(*arguments: str) -> str:
-    """What `gac-analyze` prints; without arguments, for the shipped network."""
-    command = [sys.executable, "-m", "analysis.cli.analyze", *arguments]
+    """What a program prints; without arguments, `gac-analyze` for the shipped network."""
+    program, *rest = arguments if arguments[:1] and arguments[0] in MODULES else (
+        "gac-analyze", *arguments,
+    )  # fmt: skip
+    command = [sys.executable, "-m", MODULES[program], *rest]
     done = subprocess.run(  # noqa: S603 - our own program, no input from outside
         command, capture_output=True, text=True, check=True, env=os.environ | {"COLUMNS": WIDTH}
     )
-    text = done.stdout.replace("python -m analysis.cli.analyze", "gac-analyze")
+    text = done.stdout.replace(f"python -m {MODULES[program]}", program)
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 

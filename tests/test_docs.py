@@ -16,9 +16,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import typer
 from PIL import Image
 
-from analysis.cli import analyze
+from analysis.cli import analyze, evaluate, train
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -113,6 +114,7 @@ def run(words, monkeypatch, capfd):
         return ended.value.code, capfd.readouterr().err
     programs = {
         "gac-train": [sys.executable, "-m", "analysis.cli.train"],
+        "gac-eval": [sys.executable, "-m", "analysis.cli.evaluate"],
         "torchrun": [sys.executable, "-m", "torch.distributed.run"],
         "pytest": [sys.executable, "-m", "pytest", "-p", "analysis.pytest_plugin"],
         "python": [sys.executable],
@@ -195,6 +197,13 @@ def test_what_a_page_shows_is_what_the_command_prints(block):
 def test_every_file_a_page_points_to_is_there(page):
     for target in LINK.findall(page.read_text()):
         assert (page.parent / target).exists(), target
+
+
+def test_every_option_for_training_is_in_the_docs():
+    text = (ROOT / "docs/reference/command-line.md").read_text()
+    for app in (train.app, evaluate.app):
+        for parameter in typer.main.get_command(app).params:
+            assert parameter.opts[0] in text or parameter.param_type_name == "argument"
 
 
 def test_the_make_targets_named_in_the_readme_exist():
