@@ -89,15 +89,12 @@ class Energy:
 
     @cached_property
     def price_range(self) -> Range | None:
-        """Picojoules per sample at the low and high ends of prices; None where they have none."""
-        prices = self.technology.operations.values()
-        if all(price.end("low") == price.end("high") for price in prices):
-            return None
+        """Picojoules per sample at the ends of prices; None where both are the same."""
         low, high = (
             replace(self, technology=self.technology.at(which)) for which in ("low", "high")
         )
         ends = [float(energy.exact_pj(energy.total)) for energy in (low, self, high)]
-        return Range.over(*ends)
+        return Range.over(*ends) if ends[0] < ends[2] else None
 
     @property
     def left_out_macs(self) -> float:

@@ -12,6 +12,7 @@ from analysis.reporting.report import Report
 SOFTWARE = "gacenergy"
 _CONVENTIONS = {
     "eq17": "yao2023attention",
+    "eq17-upstream": "yao2023attention",
     "eq17+dE": "yao2023attention",
     "sew-table": "zhou2023spikformer",
     "folk": "bhattacharjee2023truly",

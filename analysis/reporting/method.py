@@ -62,6 +62,9 @@ PHRASES: dict[tuple[str, str], str] = {
 }
 
 
+_NAMES = {"ac": "AC", "mac": "MAC", "neuron": "update"}
+
+
 def paragraph(report: Report, style: Style) -> str:
     """How energy was computed, ready for a paper.
 
@@ -104,14 +107,18 @@ def _sentences(report: Report, style: Style) -> Iterator[str]:
 
 
 def _equation(report: Report, style: Style) -> str:
-    operations = report.technology.operations
-    names = [name.upper() for name in operations]
+    updates = report.energy.total.neuron_updates  # else their price plays no part
+    operations = {
+        _NAMES[name]: price
+        for name, price in report.technology.operations.items()
+        if name != "neuron" or updates
+    }
     formula = style.math(
-        "E = " + " + ".join(f"E_{name} x {name}s" for name in names),
-        "E = " + " + ".join(rf"E_\mathrm{{{n}}} N_\mathrm{{{n}}}" for n in names),
+        "E = " + " + ".join(f"E_{name} x {name}s" for name in operations),
+        "E = " + " + ".join(rf"E_\mathrm{{{n}}} N_\mathrm{{{n}}}" for n in operations),
     )
     prices = [
-        style.math(f"E_{name.upper()}", rf"E_\mathrm{{{name.upper()}}}") + f" = {price.pj:g} pJ"
+        style.math(f"E_{name}", rf"E_\mathrm{{{name}}}") + f" = {price.pj:g} pJ"
         for name, price in operations.items()
     ]
     sources = style.cite(cited_by_prices(report))
@@ -134,7 +141,9 @@ def _left_out(report: Report) -> str:
 def _result(report: Report) -> str:
     totals = report.totals
     bound = "at least " if report.energy.unpriced else ""
+    updates = report.energy.total.neuron_updates / report.run.samples
+    of_which = f" ({si(updates, digits=4)} of them neuron updates)" if updates else ""
     return (
         f"This gives {si(totals.acs, digits=4)} accumulates and {si(totals.macs, digits=4)} "
-        f"multiply-accumulates, {bound}{joules(totals.energy_pj, 4)} per sample."
+        f"multiply-accumulates{of_which}, {bound}{joules(totals.energy_pj, 4)} per sample."
     )

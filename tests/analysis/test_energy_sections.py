@@ -12,14 +12,16 @@ from rich.console import Console
 import analysis
 import gac
 from analysis.energy.bookings import bookings
-from analysis.energy.conventions import convention
+from analysis.energy.conventions import PRESETS, convention
 from analysis.energy.layers import Range
 from analysis.energy.lemaire import lemaire
 from analysis.energy.models import memory_models
 from analysis.energy.technology import technology
+from analysis.reporting.bibliography import cited_by_convention
 from analysis.reporting.compare import published_table
 from analysis.reporting.energy_sections import energy_sections, published_energies
 from analysis.reporting.memory_tables import lemaire_table, memory_notes
+from analysis.reporting.method import PLAIN, paragraph
 from analysis.reporting.summary import print_section
 from analysis.reporting.tables import AtLeast
 from analysis.reporting.wanted import Wanted
@@ -148,3 +150,18 @@ def test_the_list_of_published_energies_is_complete():
     presets = analysis.published().set_index("row").preset
     assert set(presets["SEW-ResNet-34"]) == {"sew-table", "all-ac"}
     assert presets["Spikingformer-8-512"] == "eq17"
+
+
+def test_every_convention_of_a_paper_is_cited():
+    for rule in PRESETS.values():
+        printed = "arXiv" in rule.source or "TPAMI" in rule.source
+        assert bool(cited_by_convention(rule.name)) == printed
+
+
+def test_the_paragraph_speaks_of_neuron_updates_only_where_they_are_priced(report):
+    excluded = paragraph(report.under("operand", "loihi"), PLAIN)
+    assert "update x" not in excluded
+    rule = convention("operand", elementwise="included")
+    included = paragraph(report.under(rule, "loihi"), PLAIN)
+    assert "E_update x updates" in included
+    assert "of them neuron updates" in included
