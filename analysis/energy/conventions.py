@@ -145,8 +145,9 @@ PRESETS: dict[str, Convention] = {
         replace(
             _EQ17,
             name="eq17-upstream",
-            source="as eq17, its rate Phi as the text around it defines it: spikes per neuron and "
-            "step of the layer in front, also where membranes or pooled spikes are read",
+            source="Yao et al., Attention SNN, TPAMI 2023, eq. 17 with its rate Phi as the text "
+            "around it defines it: spikes per neuron and step of the layer in front, also where "
+            "membranes or pooled spikes are read; it knows no gate",
             rate_at="upstream-neuron",
         ),
         replace(
