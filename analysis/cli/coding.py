@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -9,14 +10,15 @@ from torch import nn
 
 from analysis.coding.encoding import encode
 from analysis.coding.measures import measure
-from analysis.coding.observer import can_read_out
+from analysis.coding.observer import can_read_out, steps_within
 from analysis.errors import InputError
-from analysis.records import Coding
+from analysis.estimates import proportion
+from analysis.records import Coding, CodingValue, Run
 from analysis.reporting.report import Report
 from gac.msresnet import MSResNet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MOST_SAMPLES = 1_000
 NEURONS = 512
@@ -55,7 +57,7 @@ def code_of(model: MSResNet, batches: Iterable[Any], report: Report, seed: int) 
         trains, images.to(weight.device, weight.dtype), draws=DRAWS, most_neurons=NEURONS, seed=seed
     )
     pj = encoder_pj(report)
-    return measure(
+    found = measure(
         code.trains,
         encoder=model.config.encoding,
         labels=labels if labels is not None and can_read_out(labels) else None,
@@ -66,12 +68,27 @@ def code_of(model: MSResNet, batches: Iterable[Any], report: Report, seed: int) 
         layer=code.layer,
         seed=seed,
     )
+    return replace(found, measured=(*found.measured, *_of_the_network(report.run)))
 
 
 def encoder_pj(report: Report) -> float:
     """What the weight layers of the encoder cost per sample."""
     sites = report.sites
     return float(sites[sites.site.str.startswith("encoder.")].energy_pj.sum())
+
+
+def _of_the_network(run: Run) -> Iterator[CodingValue]:
+    """The other observer: the trained network, its mean logits cut off after each step."""
+    if len(run.correct_by_step) != run.steps:
+        return
+    found = [proportion(right, run.samples) for right in run.correct_by_step]
+    for step, accuracy in enumerate(found, start=1):
+        yield CodingValue(
+            quantity="network_accuracy", unit="of samples", step=step, value=accuracy.value,
+            low=accuracy.low, high=accuracy.high,
+        )  # fmt: skip
+    needed = steps_within([accuracy.value for accuracy in found])
+    yield CodingValue(quantity="network_steps_within_half_point", unit="steps", value=needed)
 
 
 def _together(batches: list[Any]) -> tuple[torch.Tensor, torch.Tensor | None]:

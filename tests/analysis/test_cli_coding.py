@@ -75,6 +75,8 @@ def test_the_section_stands_in_every_form_of_the_report_and_says_whose_it_is(run
     report.to_json(tmp_path / "again.json")
     assert analysis.read_report(tmp_path / "again.json") == report
     frame = pd.read_csv(tmp_path / "coding.csv")
+    network = frame[frame.quantity == "network_accuracy"]
+    assert network.value.tolist() == pytest.approx(report.curve.accuracy.tolist())
     assert set(analysis.coding.comparison.COLUMNS) < set(frame.columns)
     bits = frame.set_index("quantity").value["image_information"]
     pj = report.sites[report.sites.site.str.startswith("encoder.")].energy_pj.sum()
