@@ -1,11 +1,13 @@
 """Tensors that hold nothing but 0 and 1 by the way they were made, so that nobody has to look.
 
-Every framework fires by a comparison: truth values converted to numbers. What only moves such
-numbers keeps them. The proof of a storage ends with the first write to it.
+Every framework fires by a comparison: truth values converted to numbers, or written as numbers
+into a tensor, step by step. What only moves such numbers keeps them. The proof of a storage ends
+with any other write to it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
@@ -16,8 +18,9 @@ from analysis.counting.tensors import tensors_in
 
 aten = torch.ops.aten
 
-Effect = Literal["converts", "keeps", "writes"]
+Effect = Literal["converts", "keeps", "compares", "copies", "writes"]
 
+_COMPARES = {aten.gt, aten.ge, aten.lt, aten.le, aten.eq, aten.ne}
 _KEEPS = {
     aten.cat, aten.clone, aten.constant_pad_nd, aten.index_select, aten.repeat, aten.stack,
     aten.max_pool2d_with_indices, aten.max_pool3d_with_indices,
@@ -30,16 +33,37 @@ def effect_of(func: Any) -> Effect | None:
     Example:
         >>> (
         ...     effect_of(aten._to_copy.default),
+        ...     effect_of(aten.gt.Scalar_out),
         ...     effect_of(aten.mul_.Tensor),
-        ...     effect_of(aten.relu.default),
         ... )
-        ('converts', 'writes', None)
+        ('converts', 'compares', 'writes')
     """
+    packet = func.overloadpacket
     if func._schema.is_mutable:
-        return "writes"
-    if func.overloadpacket is aten._to_copy:
+        if packet in _COMPARES:
+            return "compares"
+        return "copies" if packet is aten.copy_ else "writes"
+    if packet is aten._to_copy:
         return "converts"
-    return "keeps" if func.overloadpacket in _KEEPS else None
+    return "keeps" if packet in _KEEPS else None
+
+
+@dataclass
+class _Proof:
+    """What is known of one storage.
+
+    Attributes:
+        storage: A weak reference, which keeps the address from being used again.
+        dtype, version: Of the tensor; another version means that somebody wrote to it.
+        parts: Where 0 and 1 were written so far: (sizes, strides) by offset.
+        whole: Whether they fill the storage.
+    """
+
+    storage: StorageWeakRef
+    dtype: torch.dtype
+    version: int
+    parts: dict[int, tuple[torch.Size, tuple[int, ...]]] = field(default_factory=dict)
+    whole: bool = False
 
 
 class BinaryProofs:
@@ -55,42 +79,82 @@ class BinaryProofs:
     """
 
     def __init__(self) -> None:
-        self._proven: dict[int, tuple[StorageWeakRef, torch.dtype, int]] = {}
+        self._proofs: dict[int, _Proof] = {}
 
     def note(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
         """Takes in an operation with an effect that ran."""
         effect = effect_of(func)
-        if effect == "writes":
-            self._end(_written(func, args, kwargs))
+        if effect == "compares" or (effect == "copies" and self.hold(args[1])):
+            self._fill(result)
+        elif effect in ("writes", "copies"):
+            for tensor in _written(func, args, kwargs):
+                self._proofs.pop(tensor.untyped_storage()._cdata, None)
         elif effect == "converts" and (args[0].dtype == torch.bool or self.hold(args[0])):
-            self._prove(result)
+            self._proof(result).whole = True
         elif effect == "keeps" and all(map(self.hold, tensors_in(args[0]))):
             pads = func.overloadpacket is aten.constant_pad_nd and len(args) > 2
             if not pads or args[2] in (0, 1):
-                self._prove(result[0] if isinstance(result, tuple) else result)
-
-    def _prove(self, tensor: Tensor) -> None:
-        storage = tensor.untyped_storage()
-        # The weak reference keeps the address from being used again.
-        self._proven[storage._cdata] = StorageWeakRef(storage), tensor.dtype, _version(tensor)
+                self._proof(result[0] if isinstance(result, tuple) else result).whole = True
 
     def hold(self, tensor: Tensor) -> bool:
         """Whether a tensor holds 0 and 1 only, for certain."""
-        known = self._proven.get(tensor.untyped_storage()._cdata)
-        return known is not None and known[1:] == (tensor.dtype, _version(tensor))
+        known = self._proofs.get(tensor.untyped_storage()._cdata)
+        return (
+            known is not None
+            and known.whole
+            and known.dtype == tensor.dtype
+            and known.version == _version(tensor)
+        )
 
     def forget(self) -> None:
         """Drops everything known; to be called after each forward pass."""
-        self._proven.clear()
+        self._proofs.clear()
 
-    def _end(self, written: list[Tensor]) -> None:
-        for tensor in written:
-            self._proven.pop(tensor.untyped_storage()._cdata, None)
+    def _fill(self, view: Tensor) -> None:
+        """0 and 1 were just written into a part of a storage, or all of it."""
+        known = self._proofs.get(view.untyped_storage()._cdata)
+        now = _version(view)
+        if known is None or (known.dtype, known.version) != (view.dtype, now):
+            known = self._proof(view)
+        known.version = now + (not view.is_inference())  # torch counts this write afterwards
+        known.parts[int(view.storage_offset())] = view.shape, view.stride()
+        size = view.untyped_storage().nbytes() // view.element_size()
+        known.whole = known.whole or _covers(known.parts, size)
+
+    def _proof(self, tensor: Tensor) -> _Proof:
+        storage = tensor.untyped_storage()
+        proof = _Proof(StorageWeakRef(storage), tensor.dtype, _version(tensor))
+        self._proofs[storage._cdata] = proof
+        return proof
 
 
 def _version(tensor: Tensor) -> int:
     """Changes with every write, also one that no operation shows; inference tensors have none."""
     return 0 if tensor.is_inference() else tensor._version
+
+
+def _covers(parts: dict[int, tuple[torch.Size, tuple[int, ...]]], size: int) -> bool:
+    """Whether parts of one form, evenly spaced, fill a storage of that many elements.
+
+    Example:
+        >>> half = torch.Size([2, 3]), (6, 1)  # one of two steps of three neurons, two samples
+        >>> _covers({0: half, 3: half}, 12), _covers({0: half, 1: half}, 12), _covers({0: half}, 12)
+        (True, False, False)
+    """
+    starts = sorted(parts)
+    gap = starts[1] - starts[0] if len(starts) > 1 else 0
+    evenly = starts == [gap * k for k in range(len(starts))]
+    forms = set(parts.values())
+    if not evenly or len(forms) > 1:
+        return False
+    ((sizes, strides),) = forms
+    axes = sorted((d, n) for n, d in zip((*sizes, len(starts)), (*strides, gap), strict=True))
+    filled = 1
+    for stride, length in axes:
+        if length > 1 and stride != filled:
+            return False
+        filled *= length
+    return filled == size
 
 
 def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:

@@ -5,10 +5,25 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import analysis
+from analysis.counting.proofs import BinaryProofs
 
 X = torch.tensor([[0.5417, -1.0, 2.0, 3.1]])  # fires at three of four
+
+
+class Watching(TorchDispatchMode):
+    """Tells proofs of every operation, as a capture does."""
+
+    def __init__(self, proofs):
+        super().__init__()
+        self.proofs = proofs
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.proofs.note(func, args, kwargs or {}, result)
+        return result
 
 
 class Fires(nn.Module):
@@ -65,6 +80,40 @@ CHANGES = {
 }  # fmt: skip
 
 
+def by_step(spikes):
+    """The same spikes, written into a tensor column by column, as a loop over steps does."""
+    result = torch.empty_like(spikes)
+    for column, out in zip(spikes.unbind(1), result.unbind(1), strict=True):
+        torch.gt(column, 0.5, out=out)
+    return result
+
+
+def copied_by_step(spikes):
+    result = torch.empty_like(spikes)
+    for column in range(4):
+        result[:, column] = (spikes[:, column] > 0.5).to(spikes.dtype)
+    return result
+
+
+def all_but_one(spikes):
+    result = torch.full_like(spikes, 0.37)
+    torch.eq(spikes[:, 1:], spikes[:, 1:], out=result[:, 1:])
+    return result
+
+
+MOVES += [by_step, copied_by_step]
+CHANGES |= {
+    "one step not written": (all_but_one, "real", 12),
+    "one step written otherwise": (
+        lambda s: (r := by_step(s), torch.mul(X[:, 2], 0.37, out=r[:, 2]))[0], "real", 9,
+    ),
+    "the same step written over and over": (
+        lambda s: (r := torch.full_like(s, 0.37),
+                   [torch.gt(s[:, 0], 0.5, out=r[:, 1]) for _ in range(4)])[0], "real", 12,
+    ),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("move", range(len(MOVES)))
 def test_what_only_moves_spikes_keeps_them(move, mode):
@@ -77,6 +126,14 @@ def test_what_is_written_to_is_read_again(name, mode):
     change, operand, synops = CHANGES[name]
     assert read(change, mode) == (operand, synops)
     assert read(through(MOVES[0], change), mode) == (operand, synops)
+
+
+def test_spikes_need_not_be_read_however_they_were_made():
+    proofs = BinaryProofs()
+    with Watching(proofs):
+        for move in MOVES:
+            assert proofs.hold(move((X > 0).float()))
+        assert not proofs.hold(X * 1)
 
 
 def test_memory_used_again_is_proven_anew():
