@@ -2,17 +2,16 @@
 
 Weights after an update are a function of network, data, settings and the number of processes:
 where the run was interrupted leaves no trace, as long as machine and number of threads stay. The
-`Trainer` knows nothing of terminals; `keep` passes its records through and writes the
-checkpoints.
+`Trainer` knows nothing of terminals; `gac.keeping.keep` passes its records through and writes
+the checkpoints.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -23,12 +22,10 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from gac import group
 from gac.augment import Augmented, mixed
-from gac.checkpoint import save_checkpoint
 from gac.config import MSResNetConfig
 from gac.errors import InputError
 from gac.inference import evaluate
 from gac.losses import Penalty, classification_loss
-from gac.metadata import Metadata
 from gac.msresnet import MSResNet
 from gac.norms import share_statistics
 from gac.order import Order
@@ -40,8 +37,6 @@ from gac.recipes import TrainConfig
 from gac.snapshots import Snapshots
 
 TEST_BATCH = 256
-LAST_NOTE = "weights of the last epoch; no test image had a say in the choice"
-BEST_NOTE = "weights of the epoch with the best test accuracy, which is optimistic for that"
 _MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -316,30 +311,3 @@ def train(
 ) -> Iterator[EpochRecord]:
     """Trains a network in place without writing anything; see `Trainer`."""
     return Trainer(model, train_set, test_set, config).epochs()
-
-
-def keep(
-    records: Iterable[EpochRecord],
-    model: MSResNet,
-    metadata: Metadata,
-    folder: Path,
-    earlier: Iterable[EpochRecord] = (),
-) -> Iterator[EpochRecord]:
-    """Passes records through; ``last.pth`` and ``best.pth`` are up to date when one arrives.
-
-    Args:
-        records: Of `Trainer.epochs`.
-        model: The network being trained.
-        metadata: What is known before training; metrics and the choice of epoch are added.
-        folder: Where to write.
-        earlier: Records of the epochs before an interruption.
-    """
-    best = max((record.test_correct for record in earlier), default=-1)
-    for record in records:
-        known = replace(metadata, metrics=record.metrics())
-        notes = metadata.notes
-        save_checkpoint(folder / "last.pth", model, replace(known, notes=(*notes, LAST_NOTE)))
-        if record.test_correct > best:
-            best = record.test_correct
-            save_checkpoint(folder / "best.pth", model, replace(known, notes=(*notes, BEST_NOTE)))
-        yield record

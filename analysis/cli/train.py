@@ -1,112 +1,32 @@
 """``gac-train``: trains a GAC MS-ResNet, writes its checkpoints, goes on after interruptions.
 
-Only names and settings are imported up here, so that the help answers without torch. There is one
-option for every field of `gac.recipes.TrainConfig`, made from it.
+Only names and settings are imported up here, so that the help answers without torch.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
-from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, get_type_hints
+from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand
 
 from analysis.cli.errors import run
+from analysis.cli.train_options import GroupedHelp, option, with_settings
 from analysis.cli.training_plan import Plan
 from gac.config import MSResNetConfig
 from gac.data import DATASETS, data_source, preprocessing_for
 from gac.errors import InputError
 from gac.plain import from_plain, to_plain
-from gac.recipes import RECIPES, Recipe, TrainConfig, choices, meaning, recipe
+from gac.recipes import RECIPES, Recipe, recipe
 from gac.registry import ARCHITECTURES, architecture
 
 PROGRAM = "gac-train"
 TRAINABLE = [name for name, source in DATASETS.items() if source.classes]
 
 
-class GroupedHelp(TyperCommand):
-    """Plain help with its options under headings, in the order they are declared.
-
-    typer's boxed help loads a Markdown renderer, half of the time it takes to answer.
-    """
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Writes one section per group."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                name = getattr(parameter, "rich_help_panel", None) or "Options"
-                groups.setdefault(name, []).append(record)
-        for name, records in groups.items():
-            with formatter.section(name):
-                formatter.write_dl(records)
-
-
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-_GROUPS = {
-    "Optimiser": (
-        "epochs", "batch_size", "lr", "warmup_epochs", "momentum", "weight_decay", "seed",
-    ),
-    "Loss": (
-        "loss", "tet_weight", "tet_target", "label_smoothing", "budget", "budget_target",
-        "budget_weight",
-    ),
-    "Augmentation": ("shift", "flip", "random_resize", "autoaugment", "cutmix", "cutmix_draw"),
-    "Speed and memory": ("precision", "accumulate", "sync_norm"),
-}  # fmt: skip
-
-
-def _by_recipe(field: str) -> str:
-    """The defaults of one setting, for the help."""
-    values: dict[Any, list[str]] = {}
-    for name, known in RECIPES.items():
-        values.setdefault(getattr(known.config, field), []).append(name)
-    if len(values) == 1:
-        return _word(next(iter(values)))
-    return ", ".join(f"{_word(value)} ({', '.join(names)})" for value, names in values.items())
-
-
-def _word(value: Any) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
-
-
-def _setting(name: str, group: str) -> inspect.Parameter:
-    """The option of one field; unset it is the recipe's."""
-    kind = get_type_hints(TrainConfig)[name]
-    words = choices(name)
-    text = meaning(name)
-    if not all(word in text for word in words):
-        text = f"{text}: {', '.join(words)}"
-    option = typer.Option(
-        help=f"{text[0].upper()}{text[1:]}. Default {_by_recipe(name)}.",
-        show_default=False,
-        rich_help_panel=group,
-    )
-    annotation: Any = Annotated[(str if words else kind) | None, option]
-    return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation
-    )
-
-
-def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Gives a command the options of `TrainConfig`, which arrive as keywords."""
-    own = inspect.signature(command, eval_str=True)
-    kept = [p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    extra = [_setting(name, group) for group, names in _GROUPS.items() for name in names]
-    command.__signature__ = own.replace(parameters=[*kept, *extra])  # type: ignore[attr-defined]
-    return command
-
-
-def _option(help_text: str, group: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help_text, rich_help_panel=group, **more)
-
 
 _WHAT, _RUN = "What to train", "The run"
 
@@ -121,11 +41,11 @@ _WHAT, _RUN = "What to train", "The run"
     "Exit status: 0 trained, or stopped by Ctrl-C or SIGTERM with everything saved (the last "
     "line says how to go on); 2 bad input; 130 a second Ctrl-C.",
 )
-@_with_settings
+@with_settings
 def train(
     recipe_name: Annotated[
         str | None,
-        _option(
+        option(
             f"Network, data and settings: {', '.join(RECIPES)}. Default digits, or the one for "
             "--data.",
             _WHAT, "--recipe",
@@ -133,18 +53,18 @@ def train(
     ] = None,
     as_released: Annotated[
         bool,
-        _option(
+        option(
             "Also what is better left behind of the released scripts: CutMix decided once per "
             "epoch (CIFAR), no flip (ImageNet).",
             _WHAT, "--as-released",
         ),
     ] = False,
     data: Annotated[
-        str | None, _option(f"Data set: {', '.join(TRAINABLE)}. Default the recipe's.", _WHAT)
+        str | None, option(f"Data set: {', '.join(TRAINABLE)}. Default the recipe's.", _WHAT)
     ] = None,
     data_root: Annotated[
         Path | None,
-        _option(
+        option(
             "Folder that holds the data set's own folder: cifar-10-batches-py, cifar-100-python, "
             "or imagenet/{train,val}/nXXXXXXXX. CIFAR's files are pickles: trust them.",
             _WHAT,
@@ -152,11 +72,11 @@ def train(
     ] = None,
     model: Annotated[
         str | None,
-        _option(f"Architecture: {', '.join(ARCHITECTURES)}. Default the recipe's.", _WHAT),
+        option(f"Architecture: {', '.join(ARCHITECTURES)}. Default the recipe's.", _WHAT),
     ] = None,
     encoder: Annotated[
         str,
-        _option(
+        option(
             "gac (gated attention coding), direct (plain current), poisson or latency (pixels "
             "become spikes first).",
             _WHAT,
@@ -164,18 +84,18 @@ def train(
     ] = "gac",
     gate: Annotated[
         str,
-        _option(
+        option(
             "Of the gac encoder: full, or an ablation (temporal, spatial, off, frozen, permuted).",
             _WHAT,
         ),
     ] = "full",
     steps: Annotated[
         int | None,
-        _option("Simulation steps T per image. Default the architecture's.", _WHAT),
+        option("Simulation steps T per image. Default the architecture's.", _WHAT),
     ] = None,
     network: Annotated[
         list[str] | None,
-        _option(
+        option(
             "Any other field of the network, such as --network widths=[32,64,128]; can be given "
             "several times.",
             _WHAT, metavar="FIELD=VALUE",
@@ -183,7 +103,7 @@ def train(
     ] = None,
     output: Annotated[
         Path | None,
-        _option(
+        option(
             "Folder for last.pth, best.pth, log.csv, run.json and snapshots/. Default "
             "runs/RECIPE.",
             _RUN,
@@ -191,25 +111,25 @@ def train(
     ] = None,
     resume: Annotated[
         bool,
-        _option(
+        option(
             "Go on where the run in --output stands, exactly; start it where there is none. "
             "Settings have to be the same.",
             _RUN, "--resume",
         ),
     ] = False,
     restart: Annotated[
-        bool, _option("Throw away the run in --output and start again.", _RUN, "--restart")
+        bool, option("Throw away the run in --output and start again.", _RUN, "--restart")
     ] = False,
     save_every: Annotated[
         int,
-        _option(
+        option(
             "Updates between two snapshots; there is one after every epoch, too.", _RUN, min=1
         ),
     ] = 500,
-    keep: Annotated[int, _option("Snapshots to keep.", _RUN, min=1)] = 2,
+    keep: Annotated[int, option("Snapshots to keep.", _RUN, min=1)] = 2,
     rates_on: Annotated[
         int,
-        _option(
+        option(
             "Test images on which firing rates and energy are counted after every epoch, for the "
             "log; 0 for none.",
             _RUN, min=0,
@@ -217,33 +137,33 @@ def train(
     ] = 64,
     tensorboard: Annotated[
         bool,
-        _option(
+        option(
             "Write events for TensorBoard, too: pip install 'gac-energy[tensorboard]'.",
             _RUN, "--tensorboard",
         ),
     ] = False,
     device: Annotated[
-        str, _option("cpu or cuda; with torchrun each process takes a GPU.", _RUN)
+        str, option("cpu or cuda; with torchrun each process takes a GPU.", _RUN)
     ] = "cpu",
     channels_last: Annotated[
         bool,
-        _option(
+        option(
             "Keep channels innermost in memory: faster on most GPUs. Changes the last bits.",
             _RUN, "--channels-last",
         ),
     ] = False,
     workers: Annotated[
-        int, _option("Processes that prepare images; they change no result.", _RUN, min=0)
+        int, option("Processes that prepare images; they change no result.", _RUN, min=0)
     ] = 0,
     threads: Annotated[
         int | None,
-        _option(
+        option(
             "CPU threads; they change the last bits. Default torch's choice.", _RUN, min=1
         ),
     ] = None,
     dry_run: Annotated[
         bool,
-        _option(
+        option(
             "Check everything, print the resolved settings, size, steps and memory; train "
             "nothing.",
             _RUN, "--dry-run",
@@ -320,11 +240,6 @@ def _changed(config: MSResNetConfig, assignments: list[str]) -> MSResNetConfig:
         except ValueError:
             plain[name] = text
     return from_plain(MSResNetConfig, plain)
-
-
-_COVERED = {name for names in _GROUPS.values() for name in names}
-if {field.name for field in fields(TrainConfig)} != _COVERED:
-    raise TypeError("every setting needs a group in the help")
 
 
 def main() -> NoReturn:

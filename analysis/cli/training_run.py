@@ -3,52 +3,37 @@
 from __future__ import annotations
 
 import json
-import shlex
 import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 from torch.utils.data import DataLoader, Subset
 
 from analysis.cli.processes import Place, joined
 from analysis.cli.provenance import made_by
 from analysis.cli.training_log import RunLog
 from analysis.cli.training_plan import Plan
+from analysis.cli.training_text import PROGRAM, bar, described, ending, line, listed, say
 from analysis.pipeline import analyze
 from analysis.twin import spike_budget
 from gac.data import data_source, load_data
 from gac.errors import InputError
 from gac.files import write_atomically
+from gac.keeping import keep
 from gac.losses import Penalty
-from gac.memory import training_memory
 from gac.metadata import Metadata, Provenance
 from gac.msresnet import MSResNet
-from gac.order import Order
 from gac.pictures import Samples
 from gac.plain import to_plain
-from gac.progress import EpochRecord, Update
+from gac.progress import Update
 from gac.snapshots import Snapshots, SnapshotWarning
-from gac.training import Trainer, fresh_model, keep
-
-PROGRAM = "gac-train"
+from gac.training import Trainer, fresh_model
 
 
 def dry_run(plan: Plan) -> None:
@@ -61,8 +46,8 @@ def dry_run(plan: Plan) -> None:
     _device(plan, place)
     train_set, test_set = _data(plan)
     if place.speaks:
-        _say(_described(plan, place, len(train_set), len(test_set)))
-        _say(_listed(_resolved(plan)))
+        say(described(plan, place, len(train_set), len(test_set)))
+        say(listed(_resolved(plan)))
 
 
 def run_plan(plan: Plan) -> None:
@@ -81,7 +66,7 @@ def run_plan(plan: Plan) -> None:
         snapshots = Snapshots(plan.output / "snapshots", plan.keep)
         if place.speaks:
             _make_room(plan, snapshots)
-            _say(_described(plan, place, len(train_set), len(test_set)))
+            say(described(plan, place, len(train_set), len(test_set)))
         _Run(plan, place, model, train_set, test_set, snapshots).go()
 
 
@@ -119,16 +104,16 @@ class _Run:
             return
         log = RunLog(plan.output, tensorboard=plan.tensorboard, updates=trainer.updates)
         if resumed:
-            _say(f"goes on in epoch {trainer.position.epoch}, after update {trainer.updates:,}")
-        with _told_to_stop(trainer), _bar(trainer, plan) as advance:
+            say(f"goes on in epoch {trainer.position.epoch}, after update {trainer.updates:,}")
+        with _told_to_stop(trainer), bar(trainer, plan) as advance:
             self._advance, self._log = advance, log
             earlier = trainer.position.records
             kept = keep(trainer.epochs(), self.model, _metadata(plan), plan.output, earlier)
             for record in kept:
                 log.epochs((*trainer.position.records, record), trainer.updates)
-                _say(_line(record, plan.settings.epochs))
+                say(line(record, plan.settings.epochs))
         log.close()
-        _say(_ending(plan, trainer))
+        say(ending(plan, trainer))
 
     def _penalty(self) -> Penalty | None:
         settings = self.plan.settings
@@ -161,37 +146,6 @@ class _Run:
             "energy_pj": float(report.totals.energy_pj),
             **dict(zip(names, map(float, neurons.firing_rate), strict=True)),
         }
-
-
-class _Rate(ProgressColumn):
-    """Images per second."""
-
-    def __init__(self, batch_size: int) -> None:
-        super().__init__()
-        self._batch_size = batch_size
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed * self._batch_size:,.0f} images/s")
-
-
-@contextmanager
-def _bar(trainer: Trainer, plan: Plan) -> Iterator[Callable[[Update], None]]:
-    """A bar over all updates on stderr; silent where stderr is no terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        _Rate(plan.settings.batch_size), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    shown = console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
-        total = plan.settings.epochs * trainer.order.batches
-        task = bar.add_task("updates", total=total, completed=trainer.updates)
-
-        def advance(update: Update) -> None:
-            epoch = f"epoch {update.epoch}/{plan.settings.epochs}, loss {update.loss:.3f}"
-            bar.update(task, advance=1, description=epoch)
-
-        yield advance
 
 
 @contextmanager
@@ -250,14 +204,6 @@ def _resolved(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _listed(facts: Mapping[str, Any], section: str = "") -> str:
-    """Nested settings as TOML."""
-    own = [f"{k} = {json.dumps(v)}" for k, v in facts.items() if not isinstance(v, dict | None)]
-    inner = [(f"{section}{k}", v) for k, v in facts.items() if isinstance(v, dict)]
-    tables = [f"\n[{name}]\n{_listed(table, f'{name}.')}" for name, table in inner]
-    return "\n".join([*own, *tables])
-
-
 def _data(plan: Plan) -> tuple[Samples, Samples]:
     train_set, test_set = (
         load_data(plan.data, split=split, preprocessing=plan.preprocessing, root=plan.root)
@@ -293,56 +239,3 @@ def _metadata(plan: Plan) -> Metadata:
         ),
         metrics={},
     )
-
-
-def _described(plan: Plan, place: Place, train_size: int, test_size: int) -> str:
-    settings, network = plan.settings, plan.network
-    order = Order(train_size, settings, world=place.world)
-    memory = training_memory(network, order.part_size)
-    side = plan.preprocessing.image_size
-    split = f"{place.world} processes x {settings.accumulate} parts of {order.part_size}"
-    return (
-        f"{plan.model}, {network.encoding} encoder, {network.steps} steps, "
-        f"{memory.parameters:,} parameters\n"
-        f"{plan.data}: {train_size:,} train and {test_size:,} test images, {side} x {side} pixels\n"
-        f"{settings.epochs} epochs of {order.batches:,} updates, batch {settings.batch_size}"
-        f"{f' = {split}' if order.part_size < settings.batch_size else ''}, learning rate "
-        f"{settings.lr}, weight decay {settings.weight_decay}, seed {settings.seed}\n"
-        f"memory per process, estimated for {memory.precision}: {_mib(memory.weights)} for "
-        f"weights, gradients and momentum, {_mib(memory.saved)} for the backward pass; "
-        "workspaces not included"
-    )
-
-
-def _mib(size: int) -> str:
-    return f"{size / 2**20:,.0f} MiB"
-
-
-def _line(record: EpochRecord, epochs: int) -> str:
-    measures = record.measures
-    spikes = (
-        f"  rate {measures['firing_rate']:.4f}  {measures['energy_pj'] / 1e6:.4g} µJ"
-        if measures
-        else ""
-    )
-    return (
-        f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}  loss {record.loss:.4f}  "
-        f"test {record.test_accuracy:.2%} ({record.test_correct}/{record.test_samples}){spikes}"
-    )
-
-
-def _ending(plan: Plan, trainer: Trainer) -> str:
-    if trainer.finished:
-        return f"Wrote last.pth (last epoch) and best.pth to {plan.output}"
-    words = [PROGRAM, *sys.argv[1:]]
-    again = words if plan.resume else [*words, "--resume"]
-    position = trainer.position
-    return (
-        f"Stopped in epoch {position.epoch}, after update {trainer.updates:,}; everything is "
-        f"saved. Go on with: {shlex.join(word for word in again if word != '--restart')}"
-    )
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()

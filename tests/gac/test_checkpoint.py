@@ -13,9 +13,10 @@ from gac.checkpoint import FORMAT, save_checkpoint, shipped_checkpoint
 from gac.data import load_data
 from gac.errors import InputError
 from gac.inference import count_correct
+from gac.keeping import LAST_NOTE
 from gac.metadata import Metadata, Preprocessing
 from gac.plain import from_plain, to_plain
-from gac.training import LAST_NOTE, fresh_model
+from gac.training import fresh_model
 
 
 @pytest.fixture

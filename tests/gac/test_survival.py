@@ -218,7 +218,8 @@ from gac.pictures import Samples
 from gac.recipes import TrainConfig
 from gac.registry import architecture
 from gac.snapshots import Snapshots
-from gac.training import Trainer, fresh_model, keep
+from gac.keeping import keep
+from gac.training import Trainer, fresh_model
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])

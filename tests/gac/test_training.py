@@ -14,6 +14,7 @@ from gac.augment import Augmented, mixed
 from gac.data import DATASETS
 from gac.errors import InputError
 from gac.inference import accuracy, count_correct, evaluate, predictions
+from gac.keeping import BEST_NOTE, LAST_NOTE, keep
 from gac.losses import classification_loss
 from gac.metadata import Preprocessing
 from gac.order import Draw
@@ -21,7 +22,7 @@ from gac.pictures import Samples
 from gac.progress import EpochRecord, learning_rate
 from gac.recipes import RECIPES, TrainConfig, recipe
 from gac.registry import ARCHITECTURES
-from gac.training import BEST_NOTE, LAST_NOTE, Trainer, fresh_model, keep, train
+from gac.training import Trainer, fresh_model, train
 
 QUICK = TrainConfig(epochs=3, batch_size=8, lr=0.1)
 
