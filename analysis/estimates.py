@@ -37,7 +37,7 @@ def proportion(part: int, whole: int) -> Estimate:
 def mean_interval(mean: float, variance: float, number: int) -> Estimate:
     """A mean with its 95 % interval, normal approximation; never below 0, as counts are."""
     margin = _Z95 * sqrt(variance / number)
-    return Estimate(mean, max(0.0, mean - margin), mean + margin)
+    return Estimate(mean, max(mean - margin, 0.0), mean + margin)  # NaN stays NaN
 
 
 def student(degrees: int) -> float:

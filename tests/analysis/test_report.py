@@ -13,7 +13,7 @@ import analysis
 import gac
 from analysis.energy.conventions import PRESETS, convention
 from analysis.energy.early import up_to
-from analysis.reporting import writers
+from analysis.reporting import report_tables, writers
 from analysis.reporting.summary import print_report
 
 SCHEMA_FILE = Path(writers.__file__).with_name("report.schema.json")
@@ -267,3 +267,15 @@ def test_the_summary_fits_the_terminal(report, width):
     )
     for heading in headings:
         assert heading in text
+
+
+def test_a_model_without_neurons_has_no_firing_rate_and_no_interval_of_one():
+    layer = torch.nn.Linear(2, 2)
+    report = analysis.analyze(layer, [torch.randn(3, 2)], steps=1)
+    assert report.totals[["firing_rate", "firing_rate_low", "firing_rate_high"]].isna().all()
+
+
+def test_an_operation_of_the_model_itself_has_a_name_in_tables():
+    report = analysis.analyze(torch.nn.Linear(2, 2), [torch.randn(3, 2)], steps=1)
+    (row,) = report_tables.sites_table(report).rows
+    assert row[0] == "model"
