@@ -33,9 +33,9 @@ class SiteKey:
     call: int = 0
 
     def __str__(self) -> str:
-        """As tables show it: ``name[index] #call``, zeros left out."""
+        """As tables show it: ``name[index] #call``, zeros left out; ``(model)`` for the root."""
         index = f"[{self.index}]" if self.index else ""
-        return f"{self.name}{index}" + (f" #{self.call}" if self.call else "")
+        return f"{self.name or '(model)'}{index}" + (f" #{self.call}" if self.call else "")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,6 +97,11 @@ class Ledger:
         series = self._series().items()
         return {name: one.batch for name, one in series if one.batch is not None}
 
+    def changed(self) -> dict[str, str]:
+        """Sites whose operand was of one kind at one time and of another later: the kinds."""
+        kinds = {str(key): sorted(tally.kinds - {"silent"}) for key, tally in self.sites.items()}
+        return {site: ", ".join(found) for site, found in kinds.items() if len(found) > 1}
+
     def drop_neurons(self, sites: Iterable[str]) -> None:
         """Forgets layers that turned out to be no neurons."""
         refuted = set(sites)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import isnan
 
 from torch import nn
@@ -43,13 +43,14 @@ def _took_part(name: str, ran: set[str]) -> bool:
     return name in ran or any(name == f"{outer}.out_proj" for outer in ran)
 
 
-def warnings_of(run: Run, probe: float, broken: int) -> tuple[str, ...]:
+def warnings_of(run: Run, probe: float, broken: int, changed: Mapping[str, str]) -> tuple[str, ...]:
     """Everything worth a warning in a run.
 
     Args:
         run: The counts.
         probe: How far the first sample's synops in its batch are from those it has alone.
         broken: Batches whose outputs were not all finite.
+        changed: Sites whose operand was of one kind once and another later, with the kinds.
     """
     found = []
     if broken:
@@ -68,6 +69,11 @@ def warnings_of(run: Run, probe: float, broken: int) -> tuple[str, ...]:
     silent = [str(site.key) for site in run.sites if site.operand == "silent"]
     if silent:
         found.append(f"nothing but zeros came in during the whole run: {', '.join(silent)}")
+    if changed:
+        kinds = "; ".join(f"{site} ({found})" for site, found in changed.items())
+        found.append(
+            f"operands of one kind at one time and another later, the widest counts: {kinds}"
+        )
     guessed = [str(site.key) for site in run.sites if site.layout_guessed]
     if guessed and run.steps > 1:
         found.append(

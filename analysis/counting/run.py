@@ -174,7 +174,8 @@ class Counting:
         )
         if self.options.per_sample and self.sample_index is not None:
             run = _in_place(run, self.sample_index)
-        return replace(run, warnings=warnings_of(run, self.probed or 0.0, ledger.broken))
+        notices = warnings_of(run, self.probed or 0.0, ledger.broken, ledger.changed())
+        return replace(run, warnings=notices)
 
 
 def _in_float64(model: nn.Module, options: Options) -> Counting:

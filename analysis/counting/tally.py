@@ -21,6 +21,7 @@ from analysis.records import (
     Moments,
     NeuronDetail,
     NeuronRecord,
+    OperandKind,
     Origin,
     SampleCount,
     SiteKey,
@@ -109,6 +110,7 @@ class SiteTally:
     dense_macs: int = 0
     inside_macs: int = 0
     shape: LayerShape | None = None
+    kinds: set[OperandKind] = field(default_factory=set)  # of the first activation, by execution
 
     def see(
         self,
@@ -119,6 +121,7 @@ class SiteTally:
         """Takes in what one execution says of the operands; kinds only ever widen."""
         for side, (known, new) in enumerate(zip(self.levels, levels, strict=True)):
             self.origins[side] = _joined(self.origins[side], known, origins[side], new)
+            self.kinds |= {kind_of(new)} if not side else set()
             self.levels[side] = widen(known, new)
             self.upstream[side] = tuple(dict.fromkeys((*self.upstream[side], *upstream[side])))
 
@@ -134,6 +137,7 @@ class SiteTally:
     def merge(self, other: SiteTally) -> None:
         """Takes in what another process counted at the same site."""
         self.see(other.levels, other.origins, other.upstream)
+        self.kinds |= other.kinds
         self.mixes = self.mixes or other.mixes
         self.elements = [a + b for a, b in zip(self.elements, other.elements, strict=True)]
         for quantity, series in other.series.items():

@@ -88,7 +88,7 @@ def test_functional_and_keyword_calls_are_seen():
             return self.layer(input=functional.linear(x, self.weight))
 
     report = analysis.analyze(Functional(), [torch.ones(1, 2)], steps=1)
-    assert [(str(s.key), s.synops) for s in report.run.sites] == [("", 6), ("layer", 3)]
+    assert [(str(s.key), s.synops) for s in report.run.sites] == [("(model)", 6), ("layer", 3)]
 
 
 def test_an_operand_changed_in_place_afterwards_counts_as_it_was():

@@ -114,3 +114,12 @@ def test_samples_that_have_other_counts_in_float64_are_told():
 def test_a_forward_of_ones_own_knows_no_copy_in_float64():
     with pytest.raises(analysis.InputError, match="flips=True"):
         analysis.analyze(nn.Identity(), [X], steps=1, forward=lambda x: x, flips=True)
+
+
+def test_an_operand_that_changes_its_kind_is_told_and_stays_the_widest():
+    layer, spikes, reals = nn.Linear(4, 3), (X > 0.5).float(), X * 0.37
+    run = analysis.analyze(layer, [spikes, reals, torch.zeros(1, 4)], steps=1).run
+    assert [site.operand for site in run.sites] == ["real"]
+    assert any(w.endswith("the widest counts: (model) (real, spike)") for w in run.warnings)
+    calm = analysis.analyze(layer, [spikes, torch.zeros(1, 4), spikes], steps=1).run
+    assert not any("the widest counts" in w for w in calm.warnings)
