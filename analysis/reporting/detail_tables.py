@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analysis.records import RATE_BINS, SiteKey
-from analysis.reporting.charts import Histogram
+from analysis.reporting.plots import Histogram
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Column, Row, Table
 

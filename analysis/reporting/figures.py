@@ -9,23 +9,13 @@ from analysis.energy.charges import GATE_PRODUCT, part_of
 from analysis.energy.energy import Energy
 from analysis.records import RATE_BINS, SiteKey
 from analysis.reporting.breakdown import PARTS, by_part
-from analysis.reporting.charts import (
-    Bar,
-    HeatMap,
-    Histogram,
-    Part,
-    Point,
-    axis_start,
-    curve,
-    heat_map,
-    histogram,
-    stacked_bars,
-)
+from analysis.reporting.charts import Bar, HeatMap, Part, heat_map, stacked_bars
 from analysis.reporting.detail_tables import (
     curve_table,
     histogram_table,
     rate_histogram_table,
 )
+from analysis.reporting.plots import Histogram, Point, axis_start, curve, histogram
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import neurons_table, parts_table, sites_table
 from analysis.reporting.tables import Table
