@@ -141,6 +141,12 @@ def test_a_price_that_is_missing_makes_a_lower_bound(report):
     assert "at least" in text
 
 
+def test_neuron_updates_are_in_the_formula_where_they_are_charged(report):
+    assert "E_update" not in paragraph(report.under("operand", "loihi"), PLAIN)
+    charged = report.under("operand, elementwise included", "loihi")
+    assert "E_AC x ACs + E_update x updates" in paragraph(charged, PLAIN)
+
+
 def test_every_citation_has_its_entry(report):
     text = latex_paragraph(report)
     cited = {key for found in re.findall(r"\\cite\{([^}]+)\}", text) for key in found.split(",")}
