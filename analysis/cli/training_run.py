@@ -103,7 +103,9 @@ class _Run:
                     pass
             return
         log = RunLog(plan.output, tensorboard=plan.tensorboard, updates=trainer.updates)
-        if resumed:
+        if not resumed:
+            self._write_facts()
+        else:
             say(f"goes on in epoch {trainer.position.epoch}, after update {trainer.updates:,}")
         with _told_to_stop(trainer), bar(trainer, plan) as advance:
             self._advance, self._log = advance, log
@@ -114,6 +116,11 @@ class _Run:
                 say(line(record, plan.settings.epochs))
         log.close()
         say(ending(plan, trainer))
+
+    def _write_facts(self) -> None:
+        facts = _resolved(self.plan) | {"made_by": made_by(PROGRAM)}
+        text = json.dumps(facts, indent=1) + "\n"
+        write_atomically(self.plan.output / "run.json", text.encode())
 
     def _penalty(self) -> Penalty | None:
         settings = self.plan.settings
@@ -191,8 +198,6 @@ def _make_room(plan: Plan, snapshots: Snapshots) -> None:
         plan.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {plan.output}: {error.strerror}") from error
-    facts = _resolved(plan) | {"made_by": made_by(PROGRAM)}
-    write_atomically(plan.output / "run.json", (json.dumps(facts, indent=1) + "\n").encode())
 
 
 def _resolved(plan: Plan) -> dict[str, Any]:

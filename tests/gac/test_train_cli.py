@@ -98,6 +98,7 @@ def test_a_run_is_not_overwritten_but_resumed_or_thrown_away_when_asked(command,
     status, _, err = command(*SHORT, "--lr", 0.2, "--shift", 2, "--resume")
     assert status == 2
     assert "training.lr 0.1 there, 0.2 here; training.shift 1 there, 2 here" in err
+    assert json.loads((tmp_path / "runs/digits/run.json").read_text())["training"]["lr"] == 0.1
     assert "epoch 1/1" in command(*SHORT, "--restart")[1]
 
 
