@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from analysis.counting.op_rules import axis_fan
+from analysis.counting.fans import axis_fan
 from analysis.errors import InputError
 from analysis.pipeline import analyze
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,40 +14,19 @@ from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatc
 from torch.utils.flop_counter import flop_registry
 
 from analysis.counting.dataflow import DataFlow, Trace
-from analysis.counting.elementwise import elements_of_work, is_known, moves_only
+from analysis.counting.elementwise import elements_of_work
+from analysis.counting.fans import per_row
+from analysis.counting.handling import TORCHS_OWN, Handling, handling_of
 from analysis.counting.neurons import Neurons
-from analysis.counting.op_rules import RULES
 from analysis.counting.operands import OperandReader, Reading, count_zeros
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog, WorkLog
-from analysis.counting.products import Product, per_row
-from analysis.counting.proofs import Effect, effect_of
+from analysis.counting.products import Product
 from analysis.counting.recurrence import by_step
 from analysis.counting.rows import Batch, rows_of
 from analysis.counting.scopes import Scope, Scopes
 from analysis.counting.tensors import tensors_in
 from analysis.errors import InputError
 from analysis.records import Origin
-
-_TORCHS_OWN = ("aten", "prim", "prims")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Handling:
-    """What to do when an operation runs; worked out once for each.
-
-    Attributes:
-        func: The operation, kept alive so that nobody else gets its id.
-        rule: Finds the products in it.
-        effect: What it does to proofs that a tensor is binary.
-        is_work: Whether it is elementwise work, or at least no mere move.
-        may_be_composite: Whether it may be made of other operations.
-    """
-
-    func: Any
-    rule: Callable[..., list[Any]] | None
-    effect: Effect | None
-    is_work: bool
-    may_be_composite: bool
 
 
 class Capture(TorchDispatchMode):
@@ -116,7 +95,9 @@ class Capture(TorchDispatchMode):
     ) -> Any:
         """Runs an operation and counts it."""
         kwargs = kwargs or {}
-        handling = self._handlings.get(id(func)) or self._handle(func)
+        handling = self._handlings.get(id(func))
+        if handling is None:
+            handling = self._handlings[id(func)] = handling_of(func)
         if handling.may_be_composite:
             with self:  # under inference_mode whole layers arrive here: look inside them
                 result = func.decompose(*args, **kwargs)
@@ -134,18 +115,6 @@ class Capture(TorchDispatchMode):
             if handling.is_work:
                 self._note_work(func, args, result)
         return result
-
-    def _handle(self, func: Any) -> Handling:
-        rule = RULES.get(func)
-        handling = Handling(
-            func=func,
-            rule=rule,
-            effect=effect_of(func),
-            is_work=rule is None and not moves_only(func),
-            may_be_composite=rule is None and not is_known(func),
-        )
-        self._handlings[id(func)] = handling
-        return handling
 
     def _count(self, product: Product) -> None:
         key = self.scopes.current.next_site()
@@ -190,7 +159,7 @@ class Capture(TorchDispatchMode):
         name = self.scopes.current.name
         if found is None:
             weighs = any(x.dim() > 1 and self._flow.is_weight(x) for x in tensors_in(args))
-            foreign = func.namespace not in _TORCHS_OWN  # may hold weights of its own
+            foreign = func.namespace not in TORCHS_OWN  # may hold weights of its own
             if weighs or foreign or func.overloadpacket in flop_registry:
                 self._log.uncounted[str(func)] += 1
                 self._log.unruled.add(name)

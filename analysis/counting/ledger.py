@@ -3,35 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
+from analysis.counting.calls import Calls, calls_per_step, site_calls
 from analysis.counting.dataflow import NeuronPlace
 from analysis.counting.operands import widen
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog
 from analysis.counting.products import Side
 from analysis.counting.rows import Batch
-from analysis.counting.tally import Counts, MomentSums, NeuronTally, Quantity, Series, SiteTally
+from analysis.counting.series import Counts, MomentSums, Series
+from analysis.counting.tally import NeuronTally, Quantity, SiteTally
 from analysis.records import Origin, SiteKey, SiteRecord, Work
 
 _NONE = np.zeros((1, 1), dtype=np.int64)  # counts of what did not run
-
-
-@dataclass(frozen=True)
-class Calls:
-    """Calls that are one site: a single one, or one per step of a loop over steps.
-
-    Attributes:
-        key: The site; in a loop its call counts within one step.
-        logs: One, or T of them in the order of the steps.
-    """
-
-    key: SiteKey
-    logs: list[SiteLog]
 
 
 class Ledger:
@@ -55,7 +44,7 @@ class Ledger:
         """Adds one forward pass; ``looped``: the model runs once per step."""
         for series in self._series().values():
             series.batch = None
-        for calls in _site_calls(log.sites, batch, looped=looped):
+        for calls in site_calls(log.sites, batch, looped=looped):
             self._add_site(calls, batch)
         self._add_spikes(log.spikes, batch, looped=looped)
         for work in log.work:
@@ -182,7 +171,7 @@ class Ledger:
         for log in logs:
             calls[log.site].append(log)
         for site, found in calls.items():
-            per_step = _calls_per_step(found, batch, looped=looped)
+            per_step = calls_per_step(found, batch, looped=looped)
             for call in range(per_step or len(found)):
                 group = found[call::per_step] if per_step else [found[call]]
                 number = call if per_step else group[0].call
@@ -207,32 +196,6 @@ class Ledger:
             tally.levels = widen(tally.levels, log.levels)
             if log.by_neuron is not None:
                 tally.by_neuron = tally.by_neuron + log.by_neuron
-
-
-def _site_calls(logs: list[SiteLog], batch: Batch, *, looped: bool) -> Iterator[Calls]:
-    """Groups executions into sites: by step in a loop over steps, else each by itself."""
-    groups: dict[tuple[str, int], list[SiteLog]] = defaultdict(list)
-    for log in logs:
-        groups[log.key.name, log.key.index].append(log)
-    merged: dict[SiteKey, Calls] = {}
-    for (name, index), found in groups.items():
-        per_step = _calls_per_step(found, batch, looped=looped)
-        if not per_step:
-            merged |= {log.key: Calls(log.key, [log]) for log in found}
-            continue
-        for call in range(per_step):
-            key = SiteKey(name=name, index=index, call=call)
-            merged[key] = Calls(key, found[call::per_step])
-    order = {log.key: position for position, log in enumerate(logs)}
-    yield from sorted(merged.values(), key=lambda calls: order[calls.logs[0].key])
-
-
-def _calls_per_step(logs: Sequence[SiteLog | SpikeLog], batch: Batch, *, looped: bool) -> int:
-    """How often a place is run at each step of a loop; 0 where its calls are no loop over steps."""
-    in_loop = looped and batch.steps > 1 and len(logs) % batch.steps == 0
-    if not in_loop or any(log.rows.steps is not None for log in logs):
-        return 0
-    return len(logs) // batch.steps
 
 
 def _sides(log: SiteLog) -> list[Side]:
@@ -271,13 +234,3 @@ def _folded(log: SiteLog, quantity: Quantity, batch: Batch) -> Counts:
 def _exact(counts: Tensor) -> Counts:
     """Whole numbers held in float64 (exact below 2**53) as int64."""
     return counts.cpu().numpy().astype(np.int64)
-
-
-def is_looped(log: PassLog, batch: Batch) -> bool:
-    """Whether a model seems to run once per step: nothing holds steps, neurons run T times."""
-    logs: list[SiteLog | SpikeLog] = [*log.sites, *log.spikes]
-    if batch.steps == 1 or any(x.rows.steps is not None or x.rows.mixes for x in logs):
-        return False
-    calls = Counter(spike.site for spike in log.spikes)
-    calls = calls or Counter(site.key.name for site in log.sites if site.key.index == 0)
-    return bool(calls) and all(n % batch.steps == 0 for n in calls.values())

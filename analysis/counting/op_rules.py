@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -18,36 +17,12 @@ from torch import Tensor
 from analysis.counting.attention_rules import ATTENTION_RULES
 from analysis.counting.axes import Axes, Axis
 from analysis.counting.dataflow import DataFlow
+from analysis.counting.fans import axis_fan, each_once
 from analysis.counting.products import PairProduct, Product, WeightProduct
 from analysis.counting.recurrent_rules import RECURRENT_RULES
 from analysis.records import LayerShape
 
 aten = torch.ops.aten
-
-
-@lru_cache(maxsize=1024)
-def axis_fan(
-    size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int, transposed: bool
-) -> Tensor:
-    """The (output, tap) pairs that read each position along one axis, float64.
-
-    Tap k joins input i and output o where i = o * stride - padding + k * dilation, with the
-    two sides exchanged in a transposed convolution.
-
-    Example:
-        >>> axis_fan(4, 4, kernel=3, stride=1, padding=1, dilation=1, transposed=False).tolist()
-        [2.0, 3.0, 3.0, 2.0]
-    """
-    position = torch.arange(size).unsqueeze(1)  # (size, 1)
-    reach = torch.arange(kernel) * dilation - padding  # (kernel,)
-    if transposed:
-        output = position * stride + reach
-        meets = torch.ones_like(output, dtype=torch.bool)
-    else:
-        output = (position - reach).div(stride, rounding_mode="floor")
-        meets = output * stride + reach == position
-    meets &= (output >= 0) & (output < outputs)
-    return meets.sum(1).double()
 
 
 def convolution(
@@ -115,19 +90,13 @@ def product(
             inputs=(left,),
             values=values,
             weight=right,
-            fans=tuple(map(_each_once, values.shape[2:])),
+            fans=tuple(map(each_once, values.shape[2:])),
             multiplicity=outputs,
             dense_per_row=left.numel() // max(1, len(values)) * outputs,
             biased_outputs=biased_outputs,
             shape=_matrix_shape(right, biased=biased_outputs > 0),
         )
     ]
-
-
-@lru_cache(maxsize=256)
-def _each_once(size: int) -> Tensor:
-    """The fans of an axis every position of which is read once."""
-    return torch.ones(size, dtype=torch.float64)
 
 
 def _matrix_shape(weight: Tensor, *, biased: bool) -> LayerShape:

@@ -7,17 +7,14 @@ other, and attention probabilities that nobody sees.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, reduce
-from math import prod
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from analysis.counting.fans import Padding, interior, per_row, weighted
 from analysis.counting.operands import Histogram, Levels, OperandReader
 from analysis.records import LayerShape
-
-Padding = tuple[int, ...]  # zeros before and after each axis, the last axis first
 
 
 @dataclass(frozen=True)
@@ -128,13 +125,13 @@ class WeightProduct:
     def count(self, reader: OperandReader, padding: Padding) -> Counted:
         """See `Product`."""
         reading = reader.read(self.values)
-        positions, reached = _interior(self.fans, padding)
+        positions, reached = interior(self.fans, padding)
         rows, channels = self.values.shape[:2]
         side = Side(
             levels=reading.levels,
             nonzeros=per_row(reading.nonzeros),
             elements=rows * channels * positions,
-            synops=_weighted(reading.nonzeros, self.fans) * self.multiplicity,
+            synops=weighted(reading.nonzeros, self.fans) * self.multiplicity,
             histogram=reading.histogram,
             level_synops=self._synops_by_level(reading.histogram),
         )
@@ -152,7 +149,7 @@ class WeightProduct:
         found = {}
         for level in filter(None, levels):
             places = (self.values == level).sum(1, dtype=torch.float64)
-            found[level] = int(_weighted(places, self.fans).sum()) * self.multiplicity
+            found[level] = int(weighted(places, self.fans).sum()) * self.multiplicity
         return found
 
 
@@ -251,37 +248,6 @@ class AttentionValues:
         )
         dense, inside = self.allowed.numel() * width, int(looks.sum()) * width
         return Counted(hidden, seen, pairs, dense, inside)
-
-
-def per_row(counts: Tensor) -> Tensor:
-    """``(N, *S)`` -> ``(N,)``."""
-    return counts.flatten(1).sum(1) if counts.dim() > 1 else counts
-
-
-def _weighted(nonzeros: Tensor, fans: tuple[Tensor, ...]) -> Tensor:
-    """Non-zeros per position, each times its fan-out: ``(N, *S)`` -> ``(N,)``, exact."""
-    if not fans:
-        return per_row(nonzeros)
-    return nonzeros.flatten(1) @ _fan_out(fans).to(nonzeros.device)
-
-
-@lru_cache(maxsize=256)  # the fans of an axis are cached themselves
-def _fan_out(fans: tuple[Tensor, ...]) -> Tensor:
-    """The fan-out of every position: the product of those along its axes, ``(prod(S),)``."""
-    return reduce(lambda left, right: torch.outer(left, right).flatten(), fans)
-
-
-@lru_cache(maxsize=256)
-def _interior(fans: tuple[Tensor, ...], padding: Padding) -> tuple[int, int]:
-    """Positions that padding did not add, and the sum of their fan-outs."""
-    trimmed = [_trim(fan, padding, axis) for axis, fan in enumerate(reversed(fans))]
-    return prod(map(len, trimmed)), prod(int(fan.sum()) for fan in trimmed)
-
-
-def _trim(fan: Tensor, padding: Padding, axis: int) -> Tensor:
-    """The part of an axis, counted from the last, that padding did not add."""
-    before, after = padding[2 * axis : 2 * axis + 2] or (0, 0)
-    return fan[before : len(fan) - after]
 
 
 def everywhere(rows: int, heads: int, length: int, width: int, device: torch.device) -> Tensor:

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from analysis.counting.answers import Answers
+from analysis.counting.calls import is_looped
 from analysis.counting.capture import Capture
 from analysis.counting.distributed import is_shared, together
 from analysis.counting.inputs import countable, first_tensor, split, words_for_hidden_storage
-from analysis.counting.ledger import Ledger, is_looped
+from analysis.counting.ledger import Ledger
 from analysis.counting.neurons import Neurons
 from analysis.counting.notices import never_ran, warnings_of
 from analysis.counting.pass_log import PassLog
