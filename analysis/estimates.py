@@ -40,8 +40,8 @@ def mean_interval(mean: float, variance: float, number: int) -> Estimate:
     return Estimate(mean, max(mean - margin, 0.0), mean + margin)  # NaN stays NaN
 
 
-def student(degrees: int) -> float:
-    """The two-sided 95 % quantile of Student's t distribution.
+def student(degrees: int, level: float = 0.95) -> float:
+    """The two-sided quantile of Student's t distribution at a level.
 
     Example:
         >>> round(student(4), 3)
@@ -49,7 +49,7 @@ def student(degrees: int) -> float:
     """
     from scipy.stats import t
 
-    return float(t.ppf(0.975, degrees))
+    return float(t.ppf((1 + level) / 2, degrees))
 
 
 def mean_of_few(values: Sequence[float]) -> Estimate:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sized
 from dataclasses import dataclass
 from math import inf, sqrt
-from statistics import NormalDist
 
 from analysis.counting.ledger import Ledger
 from analysis.errors import InputError
+from analysis.estimates import student
 from analysis.records import Sampling
 
 FIRST_LOOK = 64
@@ -82,7 +82,7 @@ class Stopping:
         self._due = [count for count in self._due if count > samples]
         self._seen, self._used = samples, self._used + 1
         freedom = samples - 1
-        width = _t_quantile(self._level, freedom) * sqrt(variance / samples) if freedom else inf
+        width = student(freedom, self._level) * sqrt(variance / samples) if freedom else inf
         self._last = mean, width
         return self._reached or not self._due
 
@@ -113,10 +113,3 @@ def _spread(ledger: Ledger) -> tuple[float, float]:
     synops = [i for i, name in enumerate(moments.columns) if name.startswith("synops ")]
     scatter = max(0.0, sum(moments.scatter[i][j] for i in synops for j in synops))
     return sum(moments.mean[i] for i in synops), scatter / max(ledger.moments.samples - 1, 1)
-
-
-def _t_quantile(level: float, freedom: int) -> float:
-    """Two-sided quantile of Student's t (Abramowitz and Stegun 26.7.5, two terms)."""
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    first, second = (z**3 + z) / 4, (5 * z**5 + 16 * z**3 + 3 * z) / 96
-    return z + first / freedom + second / freedom**2

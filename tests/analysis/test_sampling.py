@@ -9,7 +9,8 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import analysis
-from analysis.counting.sampling import Stopping, Until, _t_quantile
+from analysis.counting.sampling import Stopping, Until
+from analysis.estimates import student
 
 # Student's t, two-sided, from printed tables: (level, degrees of freedom, quantile)
 TABLE = [(0.95, 20, 2.086), (0.95, 60, 2.000), (0.99, 60, 2.660), (0.95, 10**9, 1.960)]
@@ -17,7 +18,7 @@ TABLE = [(0.95, 20, 2.086), (0.95, 60, 2.000), (0.99, 60, 2.660), (0.95, 10**9, 
 
 @pytest.mark.parametrize(("level", "freedom", "quantile"), TABLE)
 def test_quantiles_are_those_of_the_tables(level, freedom, quantile):
-    assert _t_quantile(level, freedom) == pytest.approx(quantile, abs=1e-3)
+    assert student(freedom, level) == pytest.approx(quantile, abs=1e-3)
 
 
 @pytest.mark.parametrize(
