@@ -267,6 +267,7 @@ class Coding:
         steps: Simulation steps T.
         neurons, layer: Neurons analysed, and how many there are.
         threshold, decay: Of these neurons.
+        priced: Convention and price list behind the bits per picojoule; empty without them.
         measured: What was found.
     """
 
@@ -278,6 +279,7 @@ class Coding:
     layer: int
     threshold: float
     decay: float
+    priced: str = ""
     measured: tuple[CodingValue, ...]
 
 

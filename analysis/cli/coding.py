@@ -65,6 +65,7 @@ def code_of(model: MSResNet, batches: Iterable[Any], report: Report, seed: int) 
         threshold=model.config.neuron.threshold,
         decay=model.config.neuron.decay,
         energy_pj=pj if pj > 0 else None,
+        priced=f"{report.convention.name}, {report.technology.name}",
         layer=code.layer,
         seed=seed,
     )

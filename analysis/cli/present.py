@@ -87,6 +87,7 @@ def _check(job: Job, wish: Wish, *, several: bool) -> None:
     single = {
         "--against": wish.against, "--budget": wish.gate.check,
         "--write-budget": wish.gate.write, "--crosscheck": job.crosscheck or None,
+        "--coding": job.coding or None,
     }  # fmt: skip
     asked = [name for name, value in single.items() if value is not None]
     if several and asked:
@@ -106,7 +107,12 @@ def _is_report(file: Path | None) -> bool:
 def _outcome(job: Job, file: Path | None, rule: Convention, prices: Technology) -> Outcome:
     """Runs a checkpoint, or reads a report and prices it as asked."""
     if file is not None and _is_report(file):
-        return Outcome(read_report(file).under(rule, prices))
+        report = read_report(file).under(rule, prices)
+        if job.coding and report.coding is None:
+            raise InputError(
+                f"{file.name} holds no analysis of the code; run its checkpoint with --coding"
+            )
+        return Outcome(report)
     return run_job(job, file, rule, prices)
 
 

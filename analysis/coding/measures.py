@@ -44,6 +44,7 @@ def measure(
     threshold: float = 1.0,
     decay: float = 0.5,
     energy_pj: float | None = None,
+    priced: str = "",
     layer: int | None = None,
     seed: int = 0,
 ) -> Coding:
@@ -58,6 +59,7 @@ def measure(
         threshold: Of the neuron behind the encoder.
         decay: Of the same.
         energy_pj: What the encoder spends per image, for the bits per picojoule.
+        priced: By what convention and prices, in words.
         layer: Neurons of the whole layer, if the trains are those of some.
         seed: Of shuffles and of the parts of the read-out.
 
@@ -90,6 +92,7 @@ def measure(
         layer=whole,
         threshold=threshold,
         decay=decay,
+        priced="" if energy_pj is None else priced,
         measured=tuple(values),
     )
 

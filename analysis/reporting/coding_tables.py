@@ -63,7 +63,8 @@ def quantities_table(coding: Coding) -> Table:
         rows=tuple(_row(found) for found in known),
         sentence="Intervals are 95 % over samples; beside a shuffled value, the 97.5 % quantile of "
         "the shuffles. Bits are of a single neuron's train, mean over neurons; entropies are "
-        "Miller-Madow corrected, that of noise extrapolated over the draws.",
+        "Miller-Madow corrected, that of noise extrapolated over the draws."
+        + (f" Picojoules of the encoder: {coding.priced}." if coding.priced else ""),
     )
 
 

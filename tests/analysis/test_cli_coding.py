@@ -106,6 +106,20 @@ def test_too_few_samples_of_a_class_leave_classes_out_and_say_so(run):
     assert "linear read-out" not in out
 
 
+def test_a_report_is_asked_for_its_code_and_a_comparison_is_not(run, tmp_path):
+    run("--samples", 60, "--coding", "--output", tmp_path / "with")
+    run("--samples", 8, "--output", tmp_path / "without")
+    status, out, _ = run(tmp_path / "with/report.json", "--coding", "--convention", "eq17")
+    assert status == 0
+    assert "Picojoules of the encoder: operand, 45nm-fp32." in " ".join(out.split())
+    status, _, err = run(tmp_path / "without/report.json", "--coding")
+    assert status == 2
+    assert "report.json holds no analysis of the code; run its checkpoint with --coding" in err
+    status, _, err = run(tmp_path / "with/report.json", tmp_path / "with/report.json", "--coding")
+    assert status == 2
+    assert "--coding takes one checkpoint or report, not several" in err
+
+
 def test_a_report_without_it_has_no_such_section(run, tmp_path):
     status, out, _ = run("--samples", 8, "--output", tmp_path)
     assert status == 0
