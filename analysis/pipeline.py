@@ -80,7 +80,7 @@ def analyze(
     Raises:
         InputError: If an argument can't be used, or no batch had a sample in it.
 
-    Example:
+    Examples:
         >>> import torch
         >>> layer = torch.nn.Linear(4, 4, bias=False)
         >>> report = analyze(layer, [torch.tensor([[1.0, 0.0, 0.0, 1.0]])], steps=1)

@@ -194,7 +194,7 @@ class Moments:
 def moment_column(quantity: str, name: str, *numbers: int) -> str:
     """The name of a column of `Moments`.
 
-    Example:
+    Examples:
         >>> moment_column("synops", "stages.0.0.conv1", 0, 0)
         'synops stages.0.0.conv1 0 0'
     """

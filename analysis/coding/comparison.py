@@ -57,7 +57,7 @@ def compare(
         InputError: If there is no encoder or no image, there are less than two steps, or what
             an encoder gives are no spike trains.
 
-    Example:
+    Examples:
         >>> import torch
         >>> frame = compare({"threshold": lambda x: (x > 0).float()}, torch.randn(40, 3, 5))
         >>> frame.set_index("quantity").loc["image_information", "unit"]

@@ -34,7 +34,7 @@ def entropy(symbols: ArrayLike, correction: Correction = "miller-madow") -> NDAr
         InputError: If there are no draws, they are no whole numbers, or the correction is
             unknown.
 
-    Example:
+    Examples:
         >>> float(entropy([0, 0, 1, 1], correction="none"))
         1.0
     """

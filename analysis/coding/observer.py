@@ -91,7 +91,7 @@ def steps_for_share(values: ArrayLike, share: float = SHARE_OF_INFORMATION) -> i
     Raises:
         InputError: If there are no values, or not all of them are numbers.
 
-    Example:
+    Examples:
         >>> steps_for_share([0.5, 0.96, 1.0])
         2
     """
@@ -104,7 +104,7 @@ def steps_for_share(values: ArrayLike, share: float = SHARE_OF_INFORMATION) -> i
 def steps_within(values: ArrayLike, below: float = POINTS_BELOW) -> int:
     """The first step whose accuracy is at most this much below the last one's.
 
-    Example:
+    Examples:
         >>> steps_within([0.90, 0.974, 0.978])
         2
     """

@@ -52,7 +52,7 @@ def lif_period(current: ArrayLike, threshold: float = 1.0, decay: float = 0.5) -
     Raises:
         InputError: If a current is NaN, or threshold or decay are outside their domain.
 
-    Example:
+    Examples:
         >>> lif_period([1.5, 1.0, 0.6, 0.55, 0.5]).tolist()
         [1.0, 2.0, 3.0, 4.0, inf]
         >>> float(lif_period(0.41, threshold=0.5, decay=0.25))
@@ -102,7 +102,7 @@ def period_interval(
     Raises:
         InputError: If the period is not at least 1, or the neuron is outside its domain.
 
-    Example:
+    Examples:
         >>> period_interval(3)
         (Fraction(4, 7), Fraction(2, 3))
     """
@@ -116,7 +116,7 @@ def period_interval(
 def silent_threshold(threshold: float = 1.0, decay: float = 0.5) -> Fraction:
     """The largest constant current under which a neuron never fires: threshold * (1 - decay).
 
-    Example:
+    Examples:
         >>> silent_threshold(0.5, 0.25)
         Fraction(3, 8)
     """
@@ -134,7 +134,7 @@ def alphabet_size(steps: int, reset: Reset = "hard") -> int:
     Raises:
         InputError: If there is no step, or the reset is unknown.
 
-    Example:
+    Examples:
         >>> alphabet_size(6), alphabet_size(6, reset="soft"), 2**6
         (7, 13, 64)
     """
@@ -150,7 +150,7 @@ def alphabet_size(steps: int, reset: Reset = "hard") -> int:
 def max_bits(steps: int, reset: Reset = "hard") -> float:
     """The most bits that one spike train of a constant current can carry, log2 of the alphabet.
 
-    Example:
+    Examples:
         >>> round(max_bits(6), 3)
         2.807
     """
@@ -163,7 +163,7 @@ def constant_trains(steps: int) -> NDArray[np.uint8]:
     Returns:
         ``(T + 1, T)``, zeros and ones.
 
-    Example:
+    Examples:
         >>> constant_trains(2).tolist()
         [[0, 0], [1, 1], [0, 1]]
     """
@@ -191,7 +191,7 @@ def train_probabilities(
         InputError: If there is no step, the neuron is outside its domain, or the function
             falls.
 
-    Example:
+    Examples:
         >>> from statistics import NormalDist
         >>> p = train_probabilities(NormalDist().cdf, steps=2)
         >>> [round(float(x), 3) for x in p]

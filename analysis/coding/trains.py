@@ -76,7 +76,7 @@ def symbols(trains: Any) -> NDArray[Any]:
 
     The smallest unsigned type that holds T bits: short ones are sorted several times faster.
 
-    Example:
+    Examples:
         >>> symbols([[[0], [1], [1]]]).tolist()
         [[6]]
     """
@@ -110,7 +110,7 @@ def dynamic_duration(outputs: Any, tolerance: float = 0.0) -> NDArray[np.int64]:
     Raises:
         InputError: If there are less than two steps, or anything is not finite.
 
-    Example:
+    Examples:
         >>> dynamic_duration([[[0], [0], [1], [0]]]).tolist()
         [[3]]
     """
@@ -145,7 +145,7 @@ def distinct_states(trains: Any) -> NDArray[np.int64]:
     Returns:
         ``(B,)``, from 1 to T.
 
-    Example:
+    Examples:
         >>> distinct_states([[[0, 0], [1, 0], [0, 0]]]).tolist()
         [2]
     """
@@ -158,7 +158,7 @@ def train_periods(trains: Any) -> NDArray[np.float64]:
     Returns:
         ``(B, N)``.
 
-    Example:
+    Examples:
         >>> train_periods([[[0, 0, 1], [1, 0, 1], [0, 0, 0]]]).tolist()
         [[2.0, inf, nan]]
     """
@@ -174,7 +174,7 @@ def train_periods(trains: Any) -> NDArray[np.float64]:
 def period_shares(trains: Any) -> dict[str, float]:
     """Shares of the trains with each period, of silent ones and of those without a period.
 
-    Example:
+    Examples:
         >>> period_shares([[[0, 0, 1, 1], [1, 0, 1, 0]]])
         {'1': 0.25, '2': 0.25, 'silent': 0.25, 'aperiodic': 0.25}
     """

@@ -105,7 +105,7 @@ def rules() -> dict[str, tuple[str, ...]]:
 def meaning(name: str) -> str:
     """What a field decides, and its values.
 
-    Example:
+    Examples:
         >>> meaning("gate")
         'the same for the sites of a gate: every-step, once or free'
     """
@@ -192,7 +192,7 @@ def convention(name: str, **changes: str) -> Convention:
     Raises:
         InputError: If the name, a field or a value is unknown.
 
-    Example:
+    Examples:
         >>> convention("operand", stem="once").name
         'operand, stem once'
         >>> convention("operand, stem once") == convention("operand", stem="once")

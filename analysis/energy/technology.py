@@ -41,7 +41,7 @@ class Price:
     def describe(self) -> str:
         """The figure with its range, if it has one.
 
-        Example:
+        Examples:
             >>> Price(pj=10, high=450, source="two papers", status="seen").describe()
             '10 pJ (10 to 450)'
         """
@@ -81,7 +81,7 @@ class Technology:
     def describe(self) -> str:
         """All prices in one line.
 
-        Example:
+        Examples:
             >>> technology("45nm-fp32").describe()
             '45nm-fp32 (MAC 4.6 pJ, AC 0.9 pJ)'
         """

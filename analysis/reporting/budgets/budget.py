@@ -60,7 +60,7 @@ class Limit:
     def __str__(self) -> str:
         """As the file has it.
 
-        Example:
+        Examples:
             >>> str(Limit(0.1, 0.2)), str(Limit(max=3.0))
             ('min 0.1, max 0.2', 'max 3')
         """

@@ -25,7 +25,7 @@ def parse_margin(text: str) -> float:
     Raises:
         InputError: If it is none from 0 to below 1.
 
-    Example:
+    Examples:
         >>> parse_margin("10%")
         0.1
     """
@@ -104,7 +104,7 @@ def _limits(values: Mapping[str, float], share: float) -> Iterator[str]:
 def _rounded(value: float, *, up: bool) -> str:
     """A few digits that never make a limit tighter.
 
-    Example:
+    Examples:
         >>> _rounded(0.123449, up=False), _rounded(0.123449, up=True), _rounded(12345678.0, up=True)
         ('0.1234', '0.1235', '12350000.0')
     """
