@@ -170,7 +170,7 @@ def _site_row(site: SiteRecord, report: Report, pj: float, total: float) -> Row:
     run = report.run
     unpriced = report.energy.unpriced_of(report.energy.charges[site.key])
     return (
-        str(site.key) or "model",  # an operation of the model itself has no path
+        str(site.key),
         site.role + (" ?" if site.role_source == "guess" else ""),
         f"{site.operand} · {site.origin.removesuffix('-spikes')}",
         site.in_rate,

@@ -278,4 +278,4 @@ def test_a_model_without_neurons_has_no_firing_rate_and_no_interval_of_one():
 def test_an_operation_of_the_model_itself_has_a_name_in_tables():
     report = analysis.analyze(torch.nn.Linear(2, 2), [torch.randn(3, 2)], steps=1)
     (row,) = report_tables.sites_table(report).rows
-    assert row[0] == "model"
+    assert row[0] == "(model)"
