@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import fmean, stdev
 
-_Z95 = 1.959963984540054  # two-sided 95 % quantile of the standard normal distribution
+Z95 = 1.959963984540054  # two-sided 95 % quantile of the standard normal distribution
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def proportion(part: int, whole: int) -> Estimate:
         >>> found.value, round(found.low, 3), round(found.high, 3)
         (0.9, 0.596, 0.982)
     """
-    z2 = _Z95**2
+    z2 = Z95**2
     share = part / whole
     centre = (share + z2 / (2 * whole)) / (1 + z2 / whole)
     spread = sqrt(z2 * (share * (1 - share) / whole + z2 / (4 * whole**2))) / (1 + z2 / whole)
@@ -36,7 +36,7 @@ def proportion(part: int, whole: int) -> Estimate:
 
 def mean_interval(mean: float, variance: float, number: int) -> Estimate:
     """A mean with its 95 % interval, normal approximation; never below 0, as counts are."""
-    margin = _Z95 * sqrt(variance / number)
+    margin = Z95 * sqrt(variance / number)
     return Estimate(mean, max(mean - margin, 0.0), mean + margin)  # NaN stays NaN
 
 

@@ -162,6 +162,11 @@ class NeuronRecord:
     detail: NeuronDetail | None = None
 
     @property
+    def key(self) -> SiteKey:
+        """Which call of which module it is."""
+        return SiteKey(name=self.site, call=self.call)
+
+    @property
     def spikes(self) -> int:
         """Spikes over all samples, steps and neurons."""
         return sum(self.spikes_by_step)

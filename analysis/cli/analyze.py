@@ -16,6 +16,7 @@ from analysis.energy import technology as technologies
 from analysis.errors import InputError
 from analysis.records import Role
 from analysis.reporting.axes import Axis
+from analysis.reporting.text import parse_share
 from analysis.reporting.wanted import Wanted
 
 # Plain help: typer's boxed one loads a Markdown renderer, half of the time it takes to answer.
@@ -160,7 +161,7 @@ def _share(text: str) -> float:
         InputError: If it is none between 0 and 1.
     """
     try:
-        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        share = float(parse_share(text))
     except ValueError:
         share = 0.0
     if not 0 < share < 1:

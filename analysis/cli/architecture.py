@@ -26,10 +26,10 @@ from analysis.reporting.published_tables import bookings_table, contents_table
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import conventions_table, parts_table
 from analysis.reporting.sections import Section
-from analysis.reporting.summary import print_section
+from analysis.reporting.summary import priced_by, print_section
 from analysis.reporting.tables import Column, Table
-from analysis.reporting.terminal import terminal_table
-from analysis.reporting.text import is_wide, joules
+from analysis.reporting.terminal import print_table
+from analysis.reporting.text import joules, parse_share
 from analysis.reporting.wanted import Wanted
 from analysis.reporting.writers import make_folder
 
@@ -141,10 +141,9 @@ def parse_rates(text: str) -> Fraction | dict[str, Fraction]:
 
 
 def _rate(text: str, expected: str) -> Fraction:
-    percent = text.endswith("%")
     try:
-        return Fraction(text.removesuffix("%")) / (100 if percent else 1)
-    except (ValueError, ZeroDivisionError) as error:
+        return parse_share(text)
+    except ValueError as error:
         raise InputError(f"{expected}, got {text!r}") from error
 
 
@@ -154,18 +153,10 @@ def _print(report: Report, asked: Question, console: Console) -> None:
     if asked.rates is not None:
         console.print(f"rates: {asked.rates} (non-zero inputs of each layer after the stem)")
     for table in _tables(report, asked):
-        console.print("", terminal_table(table, wide=is_wide(console)))
-        if table.sentence:
-            console.print(Text(table.sentence, style="dim"))
+        print_table(table, console)
     for section in energy_sections(report, asked.wanted) if asked.rates is not None else ():
         print_section(section, console)
-    console.print(
-        Text(
-            f"\nConvention {report.convention.describe()}: {report.convention.source}.\n"
-            f"Technology {report.technology.describe()}: {report.technology.sources()}.",
-            style="dim",
-        )
-    )
+    console.print(Text(f"\n{priced_by(report)}", style="dim"))
 
 
 def _tables(report: Report, asked: Question) -> Iterator[Table]:

@@ -29,8 +29,7 @@ from analysis.reporting.report import Report
 from analysis.reporting.sections import Section, coding_section
 from analysis.reporting.summary import print_report, print_section
 from analysis.reporting.tables import Table
-from analysis.reporting.terminal import terminal_table
-from analysis.reporting.text import is_wide
+from analysis.reporting.terminal import print_table
 from analysis.reporting.wanted import Wanted
 from analysis.reporting.writers import make_folder, read_report
 
@@ -129,7 +128,7 @@ def _present_one(outcome: Outcome, wish: Wish, older: Report | None, console: Co
         more.append(_literature())
     if wish.samples:
         for table in (*groups_table(report), extremes_table(report)):
-            console.print("", terminal_table(table, wide=is_wide(console)))
+            print_table(table, console)
     own = [section] if (section := coding_section(report)) else []
     further = energy_sections(report, wish.wanted)
     for section in (*own, *more[outcome.crosscheck is not None :], *further):
@@ -167,8 +166,7 @@ def _present_several(outcomes: Sequence[Outcome], wish: Wish, console: Console) 
     if wish.published:
         tables.append(published_table())
     for table in tables:
-        console.print(terminal_table(table, wide=is_wide(console)))
-        console.print(Text(f"{table.sentence}\n", style="dim"))
+        print_table(table, console)
     if wish.output is None:
         return
     written = write_tables(tables, "comparison", wish.output)

@@ -133,7 +133,7 @@ def _by_events(site: SiteRecord, each: Fraction) -> Charge:
 
 def _by_rate(site: SiteRecord, share: Fraction, rule: Convention, run: Run) -> Charge:
     """Dense MACs times a rate; of several neuron layers upstream, the rate of all their neurons."""
-    upstream = [n for n in run.neurons if SiteKey(name=n.site, call=n.call) in site.upstream]
+    upstream = [n for n in run.neurons if n.key in site.upstream]
     cells = sum(neuron.neurons for neuron in upstream) * run.steps * run.samples
     at_neurons = rule.rate_at == "upstream-neuron"
     if not (at_neurons and cells):
@@ -141,8 +141,7 @@ def _by_rate(site: SiteRecord, share: Fraction, rule: Convention, run: Run) -> C
         slope = Slope(quantity="nonzeros", key=site.key, acs=each)
         return Charge(acs=each * site.nonzeros, slopes=(slope,), own_rate=at_neurons)
     each = share * Fraction(site.dense_macs, cells)
-    keys = (SiteKey(name=neuron.site, call=neuron.call) for neuron in upstream)
-    slopes = tuple(Slope(quantity="spikes", key=key, acs=each) for key in keys)
+    slopes = tuple(Slope(quantity="spikes", key=n.key, acs=each) for n in upstream)
     return Charge(acs=each * sum(neuron.spikes for neuron in upstream), slopes=slopes)
 
 

@@ -15,7 +15,7 @@ from analysis.energy.conventions import Convention
 from analysis.energy.energy import Energy
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
-from analysis.records import Moments, NeuronRecord, OperandKind, Run, SiteKey, SiteRecord
+from analysis.records import Moments, NeuronRecord, OperandKind, Run, SiteRecord
 
 MARK = "architecture counts at stated rates, no data was run"
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,2})?"
@@ -101,8 +101,7 @@ def _spread(count: int, steps: int) -> tuple[int, ...]:
 
 def _firing(neuron: NeuronRecord, sites: Sequence[SiteRecord], samples: int) -> NeuronRecord:
     spiking = [site for site in sites if site.operand == "spike"]
-    key = SiteKey(name=neuron.site, call=neuron.call)
-    read = [site for site in spiking if key in site.upstream] or spiking
+    read = [site for site in spiking if neuron.key in site.upstream] or spiking
     elements = sum(site.elements for site in read)
     rate = Fraction(sum(site.nonzeros for site in read), elements or 1)
     each = round(rate * neuron.neurons * samples)

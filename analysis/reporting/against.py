@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from math import erfc, isnan, sqrt
 
 from analysis.energy.energy import interval
-from analysis.estimates import Estimate
-from analysis.records import NeuronRecord, Run, SiteKey, moment_column
+from analysis.estimates import Z95, Estimate
+from analysis.records import NeuronRecord, Run, moment_column
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Column, Kind, Row, Table
 from analysis.reporting.text import joules
 
-_Z95 = 1.959963984540054
 _LEVEL = 0.05
 
 
@@ -55,7 +54,7 @@ def rate_changes(new: Report, old: Report) -> list[Change]:
 
 
 def _rates(run: Run) -> dict[str, Estimate]:
-    return {str(SiteKey(name=n.site, call=n.call)): _rate(run, n) for n in run.neurons}
+    return {str(n.key): _rate(run, n) for n in run.neurons}
 
 
 def _rate(run: Run, neuron: NeuronRecord) -> Estimate:
@@ -81,7 +80,7 @@ def chance(before: Estimate | None, after: Estimate | None) -> float | None:
     """
     if before is None or after is None or isnan(before.high) or isnan(after.high):
         return None
-    errors = [(estimate.high - estimate.value) / _Z95 for estimate in (before, after)]
+    errors = [(estimate.high - estimate.value) / Z95 for estimate in (before, after)]
     error, difference = sqrt(sum(e * e for e in errors)), abs(after.value - before.value)
     if not error:
         return 0.0 if difference else 1.0

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from analysis.errors import InputError
-from analysis.records import SiteKey, SiteRecord
+from analysis.records import SiteRecord
 from analysis.reporting.axes import Axis
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import (
@@ -131,9 +131,8 @@ def _by_channel(report: Report) -> Table:
                 "this run did not count single neurons; analyse with neuron_detail=True"
             )
         per_channel = neuron.neurons / len(neuron.detail.channels) * run.samples * run.steps
-        key = SiteKey(name=neuron.site, call=neuron.call)
         rows += [
-            (f"{key} : {channel}", spikes / per_channel, spikes / run.samples)
+            (f"{neuron.key} : {channel}", spikes / per_channel, spikes / run.samples)
             for channel, spikes in enumerate(neuron.detail.channels)
         ]
     return Table(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analysis.records import RATE_BINS, SiteKey
+from analysis.records import RATE_BINS
 from analysis.reporting.plots import Histogram
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Column, Row, Table
@@ -22,11 +22,10 @@ def single_neurons_table(report: Report) -> Table:
     rows: list[Row] = []
     for neuron in report.run.neurons:
         if neuron.detail is not None:
-            key = SiteKey(name=neuron.site, call=neuron.call)
             detail = neuron.detail
             rows.append(
                 (
-                    str(key), neuron.neurons, detail.dead, detail.dead / neuron.neurons,
+                    str(neuron.key), neuron.neurons, detail.dead, detail.dead / neuron.neurons,
                     detail.saturated, detail.saturated / neuron.neurons,
                 )
             )  # fmt: skip
@@ -59,9 +58,7 @@ def rate_histogram_table(report: Report) -> Table:
         title="Neurons by firing rate",
         columns=(Column(name="layer", heading="neuron layer"), *bins),
         rows=tuple(
-            (str(SiteKey(name=n.site, call=n.call)), *n.detail.histogram)
-            for n in report.run.neurons
-            if n.detail is not None
+            (str(n.key), *n.detail.histogram) for n in report.run.neurons if n.detail is not None
         ),
     )
 

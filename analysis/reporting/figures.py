@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from math import isnan
 
 from analysis.energy.charges import GATE_PRODUCT, part_of
 from analysis.energy.energy import Energy
-from analysis.records import RATE_BINS, SiteKey
+from analysis.records import RATE_BINS
 from analysis.reporting.breakdown import PARTS, by_part
 from analysis.reporting.charts import Bar, HeatMap, Part, heat_map, stacked_bars
 from analysis.reporting.detail_tables import (
@@ -18,7 +19,7 @@ from analysis.reporting.detail_tables import (
 from analysis.reporting.plots import Histogram, Point, axis_start, curve, histogram
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import neurons_table, parts_table, sites_table
-from analysis.reporting.tables import Table
+from analysis.reporting.tables import Table, shown
 from analysis.reporting.text import joules
 
 _BINS = 24  # of the histogram of samples
@@ -72,7 +73,7 @@ def layers_figure(report: Report) -> Figure:
     spent = [(site, report.energy.site_pj(site.key)) for site in report.run.sites]
     total = sum(pj for _, pj in spent) or 1.0
     bars = [
-        Bar(str(site.key), (Part(part_of(site), pj),), f"{100 * pj / total:.1f} %")
+        Bar(str(site.key), (Part(part_of(site), pj),), shown(pj / total, "share"))
         for site, pj in spent
     ]
     used = {part_of(site) for site, _ in spent}
@@ -95,14 +96,14 @@ def dearest_sentence(report: Report) -> str:
     if not total:
         return "No weight layer costs anything under this convention and price list."
     key = max(spent, key=lambda k: spent[k])
-    share = 100 * spent[key] / total
-    return f"The dearest layer is {key}: {joules(spent[key])}, {share:.1f} % of all weight layers."
+    share = shown(spent[key] / total, "share")
+    return f"The dearest layer is {key}: {joules(spent[key])}, {share} of all weight layers."
 
 
 def rates_figure(report: Report) -> Figure:
     """Firing rate of every neuron layer at every step."""
     run = report.run
-    rows = tuple(str(SiteKey(name=n.site, call=n.call)) for n in run.neurons)
+    rows = tuple(str(n.key) for n in run.neurons)
     values = tuple(
         tuple(spikes / (n.neurons * run.samples) for spikes in n.spikes_by_step)
         for n in run.neurons
@@ -116,7 +117,7 @@ def rates_figure(report: Report) -> Figure:
     )
     return Figure(
         name="rates-by-step",
-        svg=heat_map(chart, lambda rate: f"{rate:.3f}"),
+        svg=heat_map(chart, partial(shown, kind="fraction")),
         alt=f"Firing rates of {len(rows)} neuron layers at {run.steps} steps. "
         + rates_sentence(report),
         sentence="Spikes per neuron at each step, averaged over samples; the strongest colour is "
@@ -128,10 +129,7 @@ def rates_figure(report: Report) -> Figure:
 def rates_sentence(report: Report) -> str:
     """The mean rate and the two ends, in one sentence."""
     run = report.run
-    rates = {
-        str(SiteKey(name=n.site, call=n.call)): n.spikes / (n.neurons * run.samples * run.steps)
-        for n in run.neurons
-    }
+    rates = {str(n.key): n.spikes / (n.neurons * run.samples * run.steps) for n in run.neurons}
     low, high = min(rates, key=lambda k: rates[k]), max(rates, key=lambda k: rates[k])
     return (
         f"The mean over all neurons is {run.firing_rate:.4f} spikes per neuron and step, from "
@@ -208,7 +206,9 @@ def samples_sentence(report: Report) -> str:
     pj = report.sample_energy().energy_pj
     if not pj.mean():
         return f"All {len(pj)} samples cost nothing under this convention and price list."
-    spread = "" if isnan(pj.std()) else f", standard deviation {100 * pj.std() / pj.mean():.2f} %"
+    spread = (
+        "" if isnan(pj.std()) else f", standard deviation {shown(pj.std() / pj.mean(), 'percent')}"
+    )
     return (
         f"{len(pj)} samples cost {joules(pj.min(), 4)} to {joules(pj.max(), 4)} each, "
         f"{joules(pj.mean(), 4)} in the mean{spread}."
@@ -229,7 +229,7 @@ def curve_figure(report: Report) -> Figure:
         )
         for row in rows
     ]  # fmt: skip
-    words = "; ".join(f"{p.label} {100 * p.y:.2f} % at {joules(p.x)}" for p in points)
+    words = "; ".join(f"{p.label} {shown(p.y, 'percent')} at {joules(p.x)}" for p in points)
     return Figure(
         name="accuracy-energy",
         svg=curve(points, ("energy per sample", "accuracy"), joules),

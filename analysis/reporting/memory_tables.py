@@ -11,7 +11,7 @@ from analysis.energy.models import memory_models
 from analysis.energy.quantised import PUBLISHED_CROSSINGS, bit_matched
 from analysis.energy.synapses import spikes_per_synapse
 from analysis.records import Run
-from analysis.reporting.tables import Cell, Column, Kind, Row, Table
+from analysis.reporting.tables import Cell, Column, Kind, Row, Table, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,5 +147,5 @@ def memory_notes(run: Run) -> tuple[str, ...]:
 def _arithmetic(run: Run) -> str:
     found = lemaire(run)
     spent = sum(layer.operations_pj for layer in found.layers)
-    share = 100 * _part(spent, found.total_pj)
-    return f"After Lemaire et al., linear memory, arithmetic is {share:.1f} % of the energy."
+    share = shown(_part(spent, found.total_pj), "share")
+    return f"After Lemaire et al., linear memory, arithmetic is {share} of the energy."

@@ -9,7 +9,7 @@ from analysis.energy.charges import GATE_PRODUCT, Charge, work_left_out
 from analysis.energy.conventions import Convention
 from analysis.energy.energy import Energy
 from analysis.errors import InputError
-from analysis.records import SiteKey, SiteRecord
+from analysis.records import SiteRecord
 from analysis.reporting.breakdown import PARTS, by_part
 from analysis.reporting.report import Report
 from analysis.reporting.tables import As, AtLeast, Cell, Column, Kind, Row, Table
@@ -193,8 +193,7 @@ def neurons_table(report: Report) -> Table:
     for neuron in run.neurons:
         cells = neuron.neurons * run.samples
         rates = [spikes / cells for spikes in neuron.spikes_by_step]
-        key = SiteKey(name=neuron.site, call=neuron.call)
-        rows.append((str(key), neuron.neurons, sum(rates) / run.steps, *rates))
+        rows.append((str(neuron.key), neuron.neurons, sum(rates) / run.steps, *rates))
     return Table(
         name="neurons",
         title="Firing rates: spikes per neuron and step",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from analysis.records import SiteRecord
 from analysis.reporting.report import Report
+from analysis.reporting.tables import shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class NotSpikeDriven:
 
     def sentence(self) -> str:
         """In one line."""
-        share = "none" if self.energy_share is None else f"{100 * self.energy_share:.1f} %"
+        share = "none" if self.energy_share is None else shown(self.energy_share, "share")
         layers = f"{len(self.names)} of {self.layers} weight layers"
         if not self.priced:
             return f"{layers}; what they do has no price here"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from math import isnan
 from typing import Any
 
@@ -22,9 +23,9 @@ from analysis.reporting.report import Report
 from analysis.reporting.report_tables import conventions_table, neurons_table, parts_table
 from analysis.reporting.sections import Section
 from analysis.reporting.spike_driven import not_spike_driven
-from analysis.reporting.tables import Table
-from analysis.reporting.terminal import terminal_table
-from analysis.reporting.text import is_wide, joules, si
+from analysis.reporting.tables import Table, shown
+from analysis.reporting.terminal import is_wide, print_table, terminal_table
+from analysis.reporting.text import joules, si
 
 _NAMES = 12  # layers named in the summary
 _CHANNELS = 20  # rows of the breakdown by channel, unless a number is asked for
@@ -56,9 +57,7 @@ def print_section(section: Section, console: Console) -> None:
     """Prints the words and tables of a section."""
     console.print("", Text(section.lead), sep="\n")
     for table in section.tables:
-        console.print("", terminal_table(table, wide=is_wide(console)))
-        if table.sentence:
-            console.print(Text(table.sentence, style="dim"))
+        print_table(table, console)
     for note in section.notes:
         console.print(Text(note))
 
@@ -95,8 +94,8 @@ def _headline(report: Report) -> RenderableType:
     grid.add_row("model", str(facts.get("model", "unnamed")))
     grid.add_row("data", f"{facts.get('data', f'{run.samples} samples')}, T = {run.steps}")
     if run.correct is not None:
-        grid.add_row("accuracy", _with_interval(totals, "accuracy", lambda x: f"{100 * x:.2f} %"))
-    grid.add_row("firing rate", _with_interval(totals, "firing_rate", lambda x: f"{x:.4f}"))
+        grid.add_row("accuracy", _with_interval(totals, "accuracy", partial(shown, kind="percent")))
+    grid.add_row("firing rate", _with_interval(totals, "firing_rate", partial(shown, kind="rate")))
     grid.add_row("accumulates", _with_interval(totals, "acs", si) + "  per sample")
     grid.add_row("multiply-acc.", _with_interval(totals, "macs", si) + "  per sample")
     energy = Text(_with_interval(totals, "energy_pj", joules), style="bold")
@@ -172,8 +171,14 @@ def _how(report: Report) -> Text:
         )
     return Text(
         f"\nCounts are exact for this run{' (' + made + ')' if made else ''}; intervals are 95 % "
-        f"over samples and say nothing about other training seeds.\n"
-        f"Convention {report.convention.describe()}: {report.convention.source}.\n"
-        f"Technology {report.technology.describe()}: {report.technology.sources()}.",
+        f"over samples and say nothing about other training seeds.\n{priced_by(report)}",
         style="dim",
+    )
+
+
+def priced_by(report: Report) -> str:
+    """Convention and technology, each with its source, in a line each."""
+    return (
+        f"Convention {report.convention.describe()}: {report.convention.source}.\n"
+        f"Technology {report.technology.describe()}: {report.technology.sources()}."
     )

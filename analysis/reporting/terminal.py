@@ -9,16 +9,32 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.reporting.tables import Cell, Column, Table, number, shown
-from analysis.reporting.text import WIDE, titled_table
 
+WIDE = 120  # columns that the full tables need; a narrower terminal gets fewer of them
 _BAR = 5  # characters of a full bar
+
+
+def is_wide(console: Console) -> bool:
+    """Whether a terminal has room for the full tables."""
+    return console.width >= WIDE
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Prints a table below an empty line, and how to read it."""
+    console.print("", terminal_table(table, wide=is_wide(console)))
+    if table.sentence:
+        console.print(Text(table.sentence, style="dim"))
 
 
 def terminal_table(table: Table, *, wide: bool) -> RichTable:
     """A table for `rich`; with little room, without its roomy columns, and it says so."""
     kept = [place for place, column in enumerate(table.columns) if wide or not column.roomy]
     first, *others = [table.columns[place] for place in kept]
-    drawn = titled_table(table.title + _missing(table, wide=wide), first.heading)
+    title = table.title + _missing(table, wide=wide)
+    drawn = RichTable(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False
+    )
+    drawn.add_column(first.heading, overflow="fold")
     for column in others:
         right = column.numeric and column.kind != "share"
         fixed = column.numeric or not column.roomy

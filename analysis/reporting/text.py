@@ -1,14 +1,11 @@
-"""How numbers and tables look in the terminal."""
+"""How numbers are written for people, and how shares are read."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from math import isnan, log10
 
-from rich.console import Console
-from rich.table import Table
-
 _PREFIXES = {-12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
-WIDE = 120  # columns that the full tables need; a narrower terminal gets fewer of them
 
 
 def si(value: float, unit: str = "", digits: int = 3, *, padded: bool = False) -> str:
@@ -57,13 +54,17 @@ def joules(picojoules: float, digits: int = 3, *, padded: bool = False) -> str:
     return si(picojoules * 1e-12, "J", digits, padded=padded)
 
 
-def is_wide(console: Console) -> bool:
-    """Whether a terminal has room for the full tables."""
-    return console.width >= WIDE
+def parse_share(text: str) -> Fraction:
+    """A share written as a number or in per cent.
 
+    Raises:
+        ValueError: If it is neither.
 
-def titled_table(title: str, first: str) -> Table:
-    """An empty table with its first column."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    table.add_column(first, overflow="fold")
-    return table
+    Example:
+        >>> parse_share("10%"), parse_share("0.1")
+        (Fraction(1, 10), Fraction(1, 10))
+    """
+    try:
+        return Fraction(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ZeroDivisionError as error:
+        raise ValueError(text) from error

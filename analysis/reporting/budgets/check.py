@@ -9,7 +9,6 @@ from math import isnan
 from typing import Any
 
 from analysis.errors import InputError
-from analysis.records import SiteKey
 from analysis.reporting.budgets.budget import SITE_QUANTITIES, Budget, Limit
 from analysis.reporting.report import Report
 
@@ -131,6 +130,5 @@ def layer_quantities(report: Report) -> dict[str, dict[str, float]]:
     for site, row in zip(report.run.sites, report.sites.to_dict("records"), strict=True):
         found[str(site.key)] = {quantity: float(row[quantity]) for quantity in SITE_QUANTITIES}
     for neuron, rate in zip(report.run.neurons, report.neurons.firing_rate, strict=True):
-        name = str(SiteKey(name=neuron.site, call=neuron.call))
-        found.setdefault(name, {})["firing_rate"] = float(rate)
+        found.setdefault(str(neuron.key), {})["firing_rate"] = float(rate)
     return found

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from analysis.errors import InputError
 from analysis.reporting.budgets.check import layer_quantities
 from analysis.reporting.report import Report
+from analysis.reporting.text import parse_share
 from analysis.reporting.writers import write_text
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def parse_margin(text: str) -> float:
         0.1
     """
     try:
-        margin = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        margin = float(parse_share(text))
     except ValueError:
         margin = -1.0
     if not 0 <= margin < 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.resources import files
 from math import isnan
 from pathlib import Path
@@ -108,8 +109,8 @@ def _cards(report: Report) -> list[Card]:
     if report.energy.unpriced:
         energy = replace(energy, value=f"≥ {energy.value}")
     others = (
-        ("Accuracy", "accuracy", _percent, ""),
-        ("Firing rate", "firing_rate", _rate, "spikes per neuron and step"),
+        ("Accuracy", "accuracy", partial(shown, kind="percent"), ""),
+        ("Firing rate", "firing_rate", partial(shown, kind="rate"), "spikes per neuron and step"),
         ("Accumulates", "acs", si, "per sample"),
         ("Multiply-accumulates", "macs", si, "per sample"),
     )
@@ -124,14 +125,6 @@ def _card(
     known = not isnan(low) and show(low) != show(high)
     ends = f"{show(low)} to {show(high)}" if known else ""
     return Card(name, show(value), " · ".join(part for part in (ends, unit) if part))
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
-
-
-def _rate(rate: float) -> str:
-    return f"{rate:.4f}"
 
 
 def _finite(cell: Cell) -> float | None:
