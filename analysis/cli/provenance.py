@@ -23,13 +23,16 @@ def package_commit() -> str | None:
         return None
 
     def ask(*arguments: str) -> str | None:
-        command = [git, "-C", str(here.parent), *arguments]
+        # no lock on the index: one that is killed with this process would leave it locked
+        command = [git, "--no-optional-locks", "-C", str(here.parent), *arguments]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed arguments
         return answer.stdout.strip() if answer.returncode == 0 else None
 
     if ask("ls-files", "--error-unmatch", here.name) is None:
         return None  # somebody else's repository around an installed copy
-    return ask("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    commit = ask("rev-parse", "HEAD")
+    changed = commit and ask("status", "--porcelain", "--untracked-files=no")
+    return f"{commit}-dirty" if changed else commit
 
 
 def command_line(program: str) -> str:
