@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -66,14 +65,6 @@ def ones_convolution():
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(entry_point):
     """Runs the entry point with arguments; gives back status, stdout and stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["gac-analyze", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        written = capsys.readouterr()
-        return SimpleNamespace(returncode=ended.value.code, stdout=written.out, stderr=written.err)
-
-    return call
+    return entry_point("gac-analyze", main)

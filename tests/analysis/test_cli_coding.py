@@ -22,15 +22,8 @@ SCHEMA = json.loads(Path(writers.__file__).with_name("report.schema.json").read_
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["gac-analyze", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        written = capsys.readouterr()
-        return ended.value.code, written.out, written.err
-
-    return call
+def run(entry_point):
+    return entry_point("gac-analyze", main)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """``gac-eval`` as a person meets it."""
 
 import json
-import sys
 
 import pytest
 import torch
@@ -13,18 +12,10 @@ from gac.data import load_data
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
+def command(entry_point, monkeypatch, tmp_path):
     """Runs gac-eval in an empty folder: (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", [PROGRAM, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return call
+    return entry_point(PROGRAM, main)
 
 
 def test_the_shipped_network_step_by_step(command, tmp_path):

@@ -18,15 +18,8 @@ from gac.training import fresh_model
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["encoders", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        written = capsys.readouterr()
-        return ended.value.code, written.out, written.err
-
-    return call
+def run(entry_point):
+    return entry_point("encoders", main)
 
 
 def measured(accuracies):

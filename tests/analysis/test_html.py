@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import time
 
 import pytest
 
@@ -173,10 +172,7 @@ class TestInABrowser:
     def test_a_large_page_loads_at_once(self, browser, report, tmp_path):
         file = tmp_path / "large.html"
         write_html(as_large_network(report, 20), file)
-        start = time.perf_counter()
         for page in opened(browser, file, width=1280, scheme="light"):
-            page.wait_for_load_state("load")
-            seconds = time.perf_counter() - start
+            page.wait_for_load_state("load", timeout=15_000)  # measured 0.4 s; tells one that hangs
             page.locator("#t-sites th[data-name=energy_pj] button").click()
             assert len(column(page, "sites", 1)) == 340
-        assert seconds < 15  # measured 0.4 s; this only tells a page that hangs

@@ -22,17 +22,9 @@ TORCHRUN = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
 
 
 @pytest.fixture
-def run(monkeypatch, capsys):
+def run(entry_point):
     """Runs the command; gives back status, stdout and stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr("sys.argv", ["gac-analyze", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        written = capsys.readouterr()
-        return ended.value.code, written.out, written.err
-
-    return call
+    return entry_point("gac-analyze", main)
 
 
 def test_without_torchrun_there_is_one_process():

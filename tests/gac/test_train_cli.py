@@ -26,18 +26,10 @@ SHORT = [
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
+def command(entry_point, monkeypatch, tmp_path):
     """Runs gac-train in an empty folder: (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", [PROGRAM, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
-
-    return call
+    return entry_point(PROGRAM, main)
 
 
 def test_a_short_run_trains_and_writes_both_checkpoints(command, tmp_path):
