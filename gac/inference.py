@@ -35,21 +35,6 @@ class Evaluation:
 
 
 @torch.no_grad()
-def predictions(model: nn.Module, images: Tensor) -> Tensor:
-    """The class with the highest mean logit over the steps.
-
-    Args:
-        model: Maps images to logits ``(B, T, classes)``; used in the mode it is in.
-        images: ``(B, C, H, W)`` or clips ``(B, T, C, H, W)``.
-
-    Returns:
-        Class numbers, ``(B,)``.
-    """
-    logits: Tensor = model(images)
-    return logits.mean(1).argmax(-1)
-
-
-@torch.no_grad()
 def evaluate(
     model: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
@@ -89,12 +74,6 @@ def evaluate(
         correct5=in5,
         correct_by_step=tuple(steps),
     )
-
-
-def count_correct(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[int, int]:
-    """How many images are classified correctly, and how many there are; see `evaluate`."""
-    found = evaluate(model, batches)
-    return found.correct, found.samples
 
 
 def accuracy(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:

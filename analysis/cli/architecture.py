@@ -20,6 +20,7 @@ from analysis.energy.conventions import PRESETS, Convention
 from analysis.energy.estimate import MARK, at_rates, parse_energy, solve_rate
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
+from analysis.files import make_folder
 from analysis.pipeline import analyze
 from analysis.reporting.energy_sections import energy_sections, published_energies
 from analysis.reporting.published_tables import bookings_table, contents_table
@@ -31,7 +32,6 @@ from analysis.reporting.tables import Column, Table
 from analysis.reporting.terminal import print_table
 from analysis.reporting.text import joules, parse_share
 from analysis.reporting.wanted import Wanted
-from analysis.reporting.writers import make_folder
 
 if TYPE_CHECKING:
     from analysis.records import Run

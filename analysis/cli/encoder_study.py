@@ -18,10 +18,10 @@ from analysis.coding.encoding import encode
 from analysis.coding.measures import measure
 from analysis.coding.observer import steps_within
 from analysis.errors import InputError
+from analysis.files import make_folder, write_text
 from analysis.pipeline import analyze
 from analysis.reporting.encoder_tables import figure, frame_of, tables
 from analysis.reporting.report import Report
-from analysis.reporting.writers import make_folder, write_text
 from gac.config import GateMode, MSResNetConfig
 from gac.data import Split, load_data, preprocessing_for
 from gac.inference import accuracy

@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from analysis.cli.errors import run
+from analysis.files import write_text
 from gac.data import DATASETS
 
 PROGRAM = "gac-eval"
@@ -78,9 +79,7 @@ def evaluate(
         return
     typer.echo(_text(done))
     if output is not None:
-        from gac.files import write_atomically
-
-        write_atomically(output, (json.dumps(done.as_dict(), indent=1) + "\n").encode())
+        write_text(output, json.dumps(done.as_dict(), indent=1) + "\n")
 
 
 def _text(done: Any) -> str:

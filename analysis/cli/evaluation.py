@@ -14,9 +14,10 @@ from analysis.cli.job import usable_device
 from analysis.cli.processes import Place, joined
 from analysis.cli.progress import progress
 from analysis.cli.provenance import made_by
+from analysis.cli.subject import data_name, preprocessing_of
 from analysis.errors import InputError
-from gac.checkpoint import Checkpoint, load, shipped_checkpoint
-from gac.data import data_source, load_data, preprocessing_for
+from gac.checkpoint import load, shipped_checkpoint
+from gac.data import data_source, load_data
 from gac.fast import fast
 from gac.files import save_archive
 from gac.inference import Evaluation, evaluate
@@ -73,10 +74,8 @@ def evaluate_file(
     where = usable_device(place.device(device))
     file = checkpoint or shipped_checkpoint()
     network = load(file, steps)
-    name = _data_of(network, data, file)
-    own = network.metadata.data is None or network.metadata.data.name == name
-    how = network.metadata.preprocessing if own else preprocessing_for(name, network.config)
-    samples = load_data(name, preprocessing=how, root=root)
+    name = data_name(network, data, file)
+    samples = load_data(name, preprocessing=preprocessing_of(network, name), root=root)
     if not samples.labelled or data_source(name).classes != network.config.classes:
         raise InputError(
             f"no accuracy on {name}: its labels are not the {network.config.classes} classes of "
@@ -101,13 +100,3 @@ def evaluate_file(
     facts = made_by("gac-eval") | {"checkpoint": file.name, "precision": precision}
     notes = network.metadata.notes
     return Evaluated(evaluation=found, data=f"{name} test", notes=notes, facts=facts)
-
-
-def _data_of(network: Checkpoint, data: str | None, file: Path) -> str:
-    name = data or (network.metadata.data.name if network.metadata.data else None)
-    if name is None:
-        raise InputError(
-            f"{file.name} does not say what data it was made for; give --data (and --data-root)"
-        )
-    data_source(name)
-    return name

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from analysis.coding.comparison import coding_frame
 from analysis.errors import InputError
+from analysis.files import write_text
 from analysis.reporting.bibliography import bibtex
 from analysis.reporting.html.page import write_html
 from analysis.reporting.latex import latex_table, write_latex
@@ -15,7 +16,7 @@ from analysis.reporting.markdown import markdown_table, write_markdown
 from analysis.reporting.report import Report
 from analysis.reporting.sections import Section
 from analysis.reporting.tables import Table
-from analysis.reporting.writers import write_csv, write_frame, write_table_csv, write_text
+from analysis.reporting.writers import write_csv, write_frame, write_table_csv
 
 
 def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> list[Path]:

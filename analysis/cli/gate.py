@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from analysis.files import write_text
 from analysis.reporting.budgets.budget import Budget, read_budget
 from analysis.reporting.budgets.check import Finding, check
 from analysis.reporting.budgets.outputs import broken_table, github_annotations, junit_xml
@@ -19,7 +20,6 @@ from analysis.reporting.budgets.write import parse_margin, write_budget
 from analysis.reporting.markdown import markdown_table
 from analysis.reporting.report import Report
 from analysis.reporting.terminal import terminal_table
-from analysis.reporting.writers import write_text
 
 BROKEN = 1  # exit status
 MARGIN = "10%"

@@ -15,6 +15,7 @@ from analysis.cli.job import Job, Outcome, run_job
 from analysis.energy.conventions import Convention
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
+from analysis.files import make_folder
 from analysis.reporting.against import energy_table, rate_table
 from analysis.reporting.axes import Axis
 from analysis.reporting.compare import (
@@ -31,7 +32,7 @@ from analysis.reporting.summary import print_report, print_section
 from analysis.reporting.tables import Table
 from analysis.reporting.terminal import print_table
 from analysis.reporting.wanted import Wanted
-from analysis.reporting.writers import make_folder, read_report
+from analysis.reporting.writers import read_report
 
 
 @dataclass(frozen=True, kw_only=True)

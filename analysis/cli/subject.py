@@ -73,27 +73,25 @@ def from_checkpoint(job: Job, file: Path | None) -> Subject:
     """
     file = file or shipped_checkpoint()
     network = load(file, job.steps)
-    name = _data_name(job, network, file)
-    how = _preprocessing(network, name)
+    name = data_name(network, job.data, file)
+    how = preprocessing_of(network, name)
     everything = load_data(name, preprocessing=how, root=job.data_root, seed=job.seed)
     chosen = _draw(everything, job)
     places = chosen.indices if isinstance(chosen, Subset) else range(len(chosen))
     labelled = everything.labelled and _same_classes(network, name)
 
-    def batches(place: Place) -> Iterable[Any]:
-        share = Subset(chosen, place.share(len(chosen)))
-        loader: DataLoader[Any] = DataLoader(share, batch_size=job.batch_size)
+    def loaded(samples: Sequence[int]) -> Iterable[Any]:
+        loader: DataLoader[Any] = DataLoader(Subset(chosen, samples), job.batch_size)
         return loader if labelled else _Images(loader)
 
     def some(most: int) -> Iterable[Any]:
         generator = torch.Generator().manual_seed(job.seed)
         order = torch.randperm(len(chosen), generator=generator)[:most]
-        loader: DataLoader[Any] = DataLoader(Subset(chosen, sorted(order.tolist())), job.batch_size)
-        return loader if labelled else _Images(loader)
+        return loaded(sorted(order.tolist()))
 
     return Subject(
         model=network.model,
-        batches=batches,
+        batches=lambda place: loaded(place.share(len(chosen))),
         some=some,
         share=lambda place: [places[position] for position in place.share(len(chosen))],
         samples=len(chosen),
@@ -124,8 +122,13 @@ class _Images:
         return len(self.loader)
 
 
-def _data_name(job: Job, network: Checkpoint, file: Path) -> str:
-    name = job.data or (network.metadata.data.name if network.metadata.data else None)
+def data_name(network: Checkpoint, asked: str | None, file: Path) -> str:
+    """The data set asked for, or the one that a checkpoint was made for.
+
+    Raises:
+        InputError: If neither is known.
+    """
+    name = asked or (network.metadata.data.name if network.metadata.data else None)
     if name is None:
         raise InputError(
             f"{file.name} does not say what data it was made for; give --data (and --data-root)"
@@ -134,7 +137,7 @@ def _data_name(job: Job, network: Checkpoint, file: Path) -> str:
     return name
 
 
-def _preprocessing(network: Checkpoint, name: str) -> Preprocessing:
+def preprocessing_of(network: Checkpoint, name: str) -> Preprocessing:
     """The checkpoint's own; for other data than its own, the usual one of that data."""
     own = network.metadata.data
     if own is None or own.name == name:

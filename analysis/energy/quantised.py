@@ -214,17 +214,3 @@ def _left_out(run: Run) -> Iterator[str]:
 
 def _takes_part(site: SiteRecord) -> bool:
     return is_spiking(site) and site.role != "gate"
-
-
-def compute_only(rate: float, steps: int, mac_per_ac: float, zeros: float) -> bool:
-    """Whether a spiking network computes for less than a quantised one, memory left out.
-
-    T * rate < k * (1 - gamma) (arXiv 2409.08290, second hand).
-
-    Args:
-        rate: Spikes per element and step.
-        steps: T.
-        mac_per_ac: k, the price of a MAC over that of an accumulate.
-        zeros: Gamma, the share of zero activations that the quantised network skips.
-    """
-    return steps * rate < mac_per_ac * (1 - zeros)

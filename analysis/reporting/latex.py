@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from analysis.files import write_text
 from analysis.reporting.method import Style, paragraph
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import (
@@ -21,7 +22,6 @@ from analysis.reporting.report_tables import (
 from analysis.reporting.sections import Section
 from analysis.reporting.tables import As, AtLeast, Cell, Column, Spread, Table, number
 from analysis.reporting.text import prefix_of
-from analysis.reporting.writers import write_text
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",

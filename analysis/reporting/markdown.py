@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from analysis.files import write_text
 from analysis.reporting.method import PLAIN, paragraph
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import parts_table
 from analysis.reporting.sections import Section, sections
 from analysis.reporting.spike_driven import not_spike_driven
 from analysis.reporting.tables import Table, shown
-from analysis.reporting.writers import write_text
 
 
 def markdown_table(table: Table) -> str:

@@ -17,6 +17,7 @@ from analysis.energy.conventions import Convention
 from analysis.energy.energy import Energy
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
+from analysis.files import write_text
 from analysis.records import Coding, Run
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Cell, Spread, Table
@@ -192,31 +193,3 @@ def write_table_csv(table: Table, path: Path) -> None:
 
 def _raw(cell: Cell) -> object:
     return cell if isinstance(cell, str | int | float | None) else cell.value
-
-
-def make_folder(folder: Path) -> None:
-    """Makes a folder and those above it, so that a long run does not end without one.
-
-    Raises:
-        InputError: If it can't be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"can't make the folder {folder}: {error.strerror}") from error
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a whole file or none of it.
-
-    Raises:
-        InputError: If the file can't be written; an old one then stays as it was.
-    """
-    make_folder(path.parent)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise InputError(f"can't write {path}: {error.strerror}") from error

@@ -166,18 +166,28 @@ def test_every_source_that_a_section_names_has_its_entry(report):
         assert all(f"{{{key}," in text for key in section.cites)
 
 
-def test_a_full_disk_leaves_the_old_page(report, folder, monkeypatch):
+@pytest.mark.parametrize(
+    ("call", "trouble", "told"),
+    [
+        ("write_text", OSError(28, "No space left on device"), analysis.InputError),
+        ("replace", KeyboardInterrupt(), KeyboardInterrupt),
+    ],
+    ids=["full disk", "Ctrl-C"],
+)
+def test_trouble_while_writing_leaves_the_old_page(
+    call, trouble, told, report, folder, monkeypatch
+):
     from pathlib import Path
 
     from analysis.reporting.html.page import write_html
 
     before = (folder / "report.html").read_text()
 
-    def full(*_args, **_kwargs):
-        raise OSError(28, "No space left on device")
+    def fails(*_args, **_kwargs):
+        raise trouble
 
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(analysis.InputError, match="No space left"):
+    monkeypatch.setattr(Path, call, fails)
+    with pytest.raises(told, match="No space left" if told is analysis.InputError else None):
         write_html(report, folder / "report.html")
     monkeypatch.undo()
     assert (folder / "report.html").read_text() == before

@@ -10,7 +10,6 @@ from analysis.energy.quantised import (
     Workload,
     YanPrices,
     bit_matched,
-    compute_only,
     crossing_rate,
     mac_pj,
     matched_bits,
@@ -159,12 +158,6 @@ def test_sites_on_real_values_are_in_neither_and_named():
 def test_the_gate_has_no_part_in_the_comparison():
     gate = replace(FC, key=SiteKey(name="gate"), role="gate")
     assert workload(run_of(FC, gate)) == workload(run_of(FC))
-
-
-def test_arithmetic_alone_favours_spikes_below_the_price_ratio():
-    # T * rate < k * (1 - gamma): 6 * 0.1 = 0.6 against 4.6 / 0.9 * (1 - 0.9) = 0.511
-    assert not compute_only(0.1, 6, 4.6 / 0.9, 0.9)
-    assert compute_only(0.08, 6, 4.6 / 0.9, 0.9)  # 0.48
 
 
 def test_a_mac_of_full_width_is_that_of_horowitz():

@@ -13,7 +13,7 @@ import gac
 from gac.augment import Augmented, mixed
 from gac.data import DATASETS
 from gac.errors import InputError
-from gac.inference import accuracy, count_correct, evaluate, predictions
+from gac.inference import accuracy, evaluate
 from gac.keeping import BEST_NOTE, LAST_NOTE, keep
 from gac.losses import classification_loss
 from gac.metadata import Preprocessing
@@ -206,14 +206,16 @@ class TestInference:
             return logits.expand(len(images), 2, 3)
 
     def test_the_mean_over_steps_decides(self):
-        assert predictions(self.Constant().eval(), torch.zeros(3, 1)).tolist() == [1, 1, 1]
+        found = evaluate(self.Constant(), [(torch.zeros(3, 1), torch.ones(3, dtype=torch.long))])
+        assert (found.correct, found.correct_by_step) == (3, (0, 3))
 
     def test_counts_add_up_over_uneven_batches(self):
         batches = [
             (torch.zeros(3, 1), torch.tensor([1, 1, 0])),
             (torch.zeros(1, 1), torch.tensor([1])),
         ]
-        assert count_correct(self.Constant(), batches) == (3, 4)
+        found = evaluate(self.Constant(), batches)
+        assert (found.correct, found.samples) == (3, 4)
         assert accuracy(self.Constant(), batches) == 0.75
         assert math.isnan(accuracy(self.Constant(), []))
 
@@ -237,7 +239,7 @@ class TestInference:
         broken = [(torch.zeros(2, 1), torch.zeros(3))]
         for batches in ([], broken):
             try:
-                count_correct(model, batches)
+                evaluate(model, batches)
             except RuntimeError:
                 assert batches is broken
             assert (model.training, model.drop.training) == (True, False)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.errors import InputError
+from analysis.files import write_text
 from analysis.reporting.budgets.check import layer_quantities
 from analysis.reporting.report import Report
 from analysis.reporting.text import parse_share
-from analysis.reporting.writers import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,6 +10,7 @@ from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.files import write_text
 from analysis.reporting.bibliography import bibtex
 from analysis.reporting.figures import Figure
 from analysis.reporting.latex import latex_paragraph
@@ -19,7 +20,6 @@ from analysis.reporting.sections import Section, sections
 from analysis.reporting.spike_driven import not_spike_driven
 from analysis.reporting.tables import Cell, number, shown
 from analysis.reporting.text import joules, si
-from analysis.reporting.writers import write_text
 
 if TYPE_CHECKING:
     from markupsafe import Markup
