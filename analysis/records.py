@@ -24,8 +24,8 @@ class SiteKey:
 
     Attributes:
         name: Path of the module that was running; the first of its names.
-        index: The how-manieth weight operation inside that module call.
-        call: The how-manieth call of that module in the forward pass.
+        index: Which weight operation inside that module call, from 0.
+        call: Which call of that module in the forward pass, from 0.
     """
 
     name: str
@@ -146,7 +146,7 @@ class NeuronRecord:
     """What one spiking neuron layer did.
 
     Attributes:
-        site, call: Path of its module, and the how-manieth call of it in the forward pass.
+        site, call: Path of its module, and which call of it in the forward pass, from 0.
         neurons: Neurons in the layer.
         spikes_by_step: Spikes at each step, summed over samples and neurons; a neuron that fires
             k times within a step counts k.

@@ -33,6 +33,15 @@ _CIFAR = MSResNetConfig(
     strides=(1, 2, 2),
     neuron=CIFAR_NEURON,
 )
+_SMALL = replace(
+    _CIFAR,
+    steps=4,
+    classes=10,
+    stem_width=16,
+    widths=(32, 64, 128),
+    blocks=(1, 1, 1),
+    image_size=16,
+)
 
 ARCHITECTURES: dict[str, MSResNetConfig] = {
     # Released code, CODE/CIFAR: MS-ResNet-18 with stages of 3, 3 and 2 blocks.
@@ -41,26 +50,9 @@ ARCHITECTURES: dict[str, MSResNetConfig] = {
     "msresnet18": _IMAGENET,
     "msresnet34": replace(_IMAGENET, blocks=(3, 4, 6, 3)),
     # Small enough to train on two cores in minutes; the shipped checkpoint is one of these.
-    "msresnet8": replace(
-        _CIFAR,
-        steps=4,
-        classes=10,
-        stem_width=16,
-        widths=(32, 64, 128),
-        blocks=(1, 1, 1),
-        image_size=16,
-    ),
+    "msresnet8": _SMALL,
     # The same for images of 28 x 28 pixels, at about the same cost: the first block halves them.
-    "msresnet8-28": replace(
-        _CIFAR,
-        steps=4,
-        classes=10,
-        stem_width=16,
-        widths=(32, 64, 128),
-        blocks=(1, 1, 1),
-        strides=(2, 2, 2),
-        image_size=28,
-    ),
+    "msresnet8-28": replace(_SMALL, strides=(2, 2, 2), image_size=28),
 }
 
 

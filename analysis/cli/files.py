@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analysis.coding.comparison import coding_frame
 from analysis.errors import InputError
@@ -16,7 +17,10 @@ from analysis.reporting.markdown import markdown_table, write_markdown
 from analysis.reporting.report import Report
 from analysis.reporting.sections import Section
 from analysis.reporting.tables import Table
-from analysis.reporting.writers import write_csv, write_frame, write_table_csv
+from analysis.reporting.writers import write_frame, write_table_csv
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> list[Path]:
@@ -33,33 +37,38 @@ def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> 
     Raises:
         InputError: If one can't be written; an old one then stays as it was.
     """
+    page, notes, paper = (folder / f"report.{kind}" for kind in ("html", "md", "tex"))
     report.to_json(folder / "report.json")
-    write_html(report, folder / "report.html", more)
-    write_markdown(report, folder / "report.md", more)
-    write_latex(report, folder / "report.tex", more)
+    write_html(report, page, more)
+    write_markdown(report, notes, more)
+    write_latex(report, paper, more)
     cited = [key for section in more for key in section.cites]
     write_text(folder / "references.bib", bibtex(report, cited))
-    write_csv(report, folder / "sites.csv")
-    for name, frame in (
-        ("neurons", report.neurons),
-        ("steps", report.steps),
-        ("conventions", report.by_role()),
-    ):
+    frames = _frames(report)
+    for name, frame in frames.items():
         write_frame(report, frame, folder / f"{name}.csv")
-    names = []
+    tables = [table for section in more for table in section.tables]
+    return [
+        *(folder / "report.json", page, notes, paper, folder / "references.bib"),
+        *(folder / f"{name}.csv" for name in frames),
+        *_table_files(tables, folder),
+    ]
+
+
+def _frames(report: Report) -> dict[str, pd.DataFrame]:
+    """What goes into CSV files, by name."""
+    frames = {
+        "sites": report.sites,
+        "neurons": report.neurons,
+        "steps": report.steps,
+        "conventions": report.by_role(),
+    }
     if report.run.per_sample:
         with suppress(InputError):  # this convention needs counts that are not kept per sample
-            write_frame(report, report.sample_energy(), folder / "samples.csv")
-            names.append("samples.csv")
+            frames["samples"] = report.sample_energy()
     if report.coding is not None:
-        write_frame(report, coding_frame([report.coding]), folder / "coding.csv")
-        names.append("coding.csv")
-    names += ["report.json", "report.html", "report.md", "report.tex", "references.bib"]
-    names += ["sites.csv", "neurons.csv", "steps.csv", "conventions.csv"]
-    for table in (table for section in more for table in section.tables):
-        write_table_csv(table, folder / f"{table.name}.csv")
-        names.append(f"{table.name}.csv")
-    return [folder / name for name in names]
+        frames["coding"] = coding_frame([report.coding])
+    return frames
 
 
 def write_tables(tables: Sequence[Table], name: str, folder: Path) -> list[Path]:
@@ -69,8 +78,12 @@ def write_tables(tables: Sequence[Table], name: str, folder: Path) -> list[Path]
     )
     write_text(folder / f"{name}.md", markdown + "\n")
     write_text(folder / f"{name}.tex", "\n\n".join(map(latex_table, tables)) + "\n")
-    written = [folder / f"{name}.md", folder / f"{name}.tex"]
-    for table in tables:
-        write_table_csv(table, folder / f"{table.name}.csv")
-        written.append(folder / f"{table.name}.csv")
-    return written
+    return [folder / f"{name}.md", folder / f"{name}.tex", *_table_files(tables, folder)]
+
+
+def _table_files(tables: Sequence[Table], folder: Path) -> list[Path]:
+    """Each table as CSV."""
+    files = [folder / f"{table.name}.csv" for table in tables]
+    for table, file in zip(tables, files, strict=True):
+        write_table_csv(table, file)
+    return files

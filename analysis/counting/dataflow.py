@@ -14,7 +14,7 @@ from analysis.counting.elementwise import MOVES, WORK, aten
 from analysis.counting.tensors import tensors_in
 from analysis.records import Origin, Work
 
-NeuronPlace = tuple[str, int]  # path of a neuron layer, and the how-manieth call of it
+NeuronPlace = tuple[str, int]  # path of a neuron layer, and which call of it, from 0
 
 _CONTRACT = {aten.mm, aten.bmm, aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_}
 _CONVOLVE = {aten.convolution, aten._convolution}

@@ -8,21 +8,10 @@ from collections.abc import Callable, Iterable
 from analysis.errors import InputError
 from analysis.records import SiteRecord
 from analysis.reporting.axes import Axis
+from analysis.reporting.columns import ACS, ENERGY, MACS, RATE, SHARE, SYNOPS
 from analysis.reporting.report import Report
-from analysis.reporting.report_tables import (
-    ACS,
-    ENERGY,
-    MACS,
-    SHARE,
-    SYNOPS,
-    sites_table,
-)
+from analysis.reporting.report_tables import sites_table
 from analysis.reporting.tables import Column, Row, Table
-
-_RATE = Column(
-    name="firing_rate", heading="firing rate", kind="rate", meaning="spikes per neuron and step"
-)
-
 
 LARGEST_BY = {
     Axis.layer: "energy_pj",
@@ -114,7 +103,7 @@ def _by_step(report: Report) -> Table:
         columns=(
             Column(name="step", heading="step"),
             Column(name="spikes", heading="spikes", kind="count"),
-            _RATE,
+            RATE,
             SYNOPS,
         ),
         rows=tuple(rows),
@@ -140,7 +129,7 @@ def _by_channel(report: Report) -> Table:
         title="By channel",
         columns=(
             Column(name="channel", heading="neuron layer : channel"),
-            _RATE,
+            RATE,
             Column(name="spikes", heading="spikes per sample", kind="count"),
         ),
         rows=tuple(rows),

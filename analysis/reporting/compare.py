@@ -8,6 +8,7 @@ from typing import Any
 
 from analysis.energy.energy import Energy
 from analysis.energy.published import published
+from analysis.reporting.columns import ENERGY, MACS
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Cell, Column, Row, Spread, Table
 
@@ -38,8 +39,8 @@ def comparison_table(reports: Sequence[Report]) -> Table:
             Column(name="accuracy", heading="accuracy", kind="percent"),
             Column(name="firing_rate", heading="rate", kind="rate"),
             Column(name="acs", heading="SOPs", kind="count", meaning="accumulates"),
-            Column(name="macs", heading="MACs", kind="count"),
-            Column(name="energy_pj", heading="energy", kind="joules"),
+            MACS,
+            ENERGY,
         ),
         rows=tuple(_row(*key, runs) for key, runs in methods.items()),
         sentence=_SPREAD,

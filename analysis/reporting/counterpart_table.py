@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.energy.ann import Counterpart, comparison, counterpart
 from analysis.energy.energy import Energy
+from analysis.reporting.columns import ACS, ENERGY, MACS
 from analysis.reporting.tables import Column, Row, Table
 
 if TYPE_CHECKING:
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
 _COLUMNS = (
     Column(name="network", heading="network"),
     Column(name="steps", heading="steps", kind="integer"),
-    Column(name="acs", heading="ACs", kind="count"),
-    Column(name="macs", heading="MACs", kind="count"),
-    Column(name="energy_pj", heading="energy", kind="joules"),
+    ACS,
+    MACS,
+    ENERGY,
     Column(name="ratio", heading="ratio", kind="ratio", meaning="of the spiking network to it"),
 )
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from analysis.records import RATE_BINS
+from analysis.reporting.columns import ACS, ENERGY, MACS, NEURON_LAYER
 from analysis.reporting.plots import Histogram
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Column, Row, Table
 
-_ENERGY = Column(name="energy_pj", heading="energy", kind="joules")
 _ENDS = (
     Column(name="energy_pj_low", heading="low", kind="joules"),
     Column(name="energy_pj_high", heading="high", kind="joules"),
@@ -33,7 +33,7 @@ def single_neurons_table(report: Report) -> Table:
         name="single-neurons",
         title="Neurons that never fired, and that fired at every step of every sample",
         columns=(
-            Column(name="layer", heading="neuron layer"),
+            NEURON_LAYER,
             Column(name="neurons", heading="neurons", kind="integer"),
             Column(name="dead", heading="never fired", kind="integer"),
             Column(name="dead_share", heading="share", kind="percent"),
@@ -56,7 +56,7 @@ def rate_histogram_table(report: Report) -> Table:
     return Table(
         name="rate-histogram",
         title="Neurons by firing rate",
-        columns=(Column(name="layer", heading="neuron layer"), *bins),
+        columns=(NEURON_LAYER, *bins),
         rows=tuple(
             (str(n.key), *n.detail.histogram) for n in report.run.neurons if n.detail is not None
         ),
@@ -107,7 +107,7 @@ def extremes_table(report: Report, count: int = 5) -> Table:
         title=f"The cheapest and the dearest of {len(rows)} samples",
         columns=(
             Column(name="sample", heading="sample", kind="integer"),
-            _ENERGY,
+            ENERGY,
             Column(name="to_mean", heading="to the mean", kind="fraction"),
             *(Column(name=name, heading=name, kind="integer") for name in answers),
         ),
@@ -138,7 +138,7 @@ def _groups(report: Report, by: Any, title: str) -> Table:
         columns=(
             Column(name=by, heading=by.replace("correct", "answer").replace("label", "class")),
             Column(name="samples", heading="samples", kind="integer"),
-            _ENERGY,
+            ENERGY,
             *_ENDS,
             Column(name="energy_pj_min", heading="cheapest", kind="joules"),
             Column(name="energy_pj_max", heading="dearest", kind="joules"),
@@ -150,23 +150,20 @@ def _groups(report: Report, by: Any, title: str) -> Table:
 
 def curve_table(report: Report) -> Table:
     """Accuracy and energy if the network is read out after each step."""
-    names = ("accuracy", "accuracy_low", "accuracy_high", "acs", "macs", "energy_pj")
-    headings = ("accuracy", "low", "high", "ACs", "MACs", "energy")
-    kinds = ("percent", "percent", "percent", "count", "count", "joules")
+    columns = (
+        Column(name="accuracy", heading="accuracy", kind="percent"),
+        Column(name="accuracy_low", heading="low", kind="percent"),
+        Column(name="accuracy_high", heading="high", kind="percent"),
+        ACS, MACS, ENERGY,
+    )  # fmt: skip
     rows: list[Row] = [
-        (f"t={row['step']}", *(float(row[name]) for name in names))
+        (f"t={row['step']}", *(float(row[column.name]) for column in columns))
         for row in report.curve.to_dict("records")
     ]
     return Table(
         name="curve",
         title="Read out after each step, per sample",
-        columns=(
-            Column(name="step", heading="steps"),
-            *(
-                Column(name=name, heading=heading, kind=kind)  # type: ignore[arg-type]
-                for name, heading, kind in zip(names, headings, kinds, strict=True)
-            ),
-        ),
+        columns=(Column(name="step", heading="steps"), *columns),
         rows=tuple(rows),
     )
 

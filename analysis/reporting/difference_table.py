@@ -5,6 +5,7 @@ from __future__ import annotations
 from analysis.energy.conventions import Convention
 from analysis.energy.difference import difference
 from analysis.energy.energy import Energy
+from analysis.reporting.columns import ACS, ENERGY, MACS
 from analysis.reporting.tables import Cell, Column, Row, Table
 
 
@@ -29,9 +30,9 @@ def difference_table(energy: Energy, other: Convention) -> Table:
             Column(name="field", heading="field"),
             Column(name="before", heading="from"),
             Column(name="after", heading="to"),
-            Column(name="acs", heading="ACs", kind="count"),
-            Column(name="macs", heading="MACs", kind="count"),
-            Column(name="energy_pj", heading="energy", kind="joules"),
+            ACS,
+            MACS,
+            ENERGY,
         ),
         rows=tuple(rows),
         sentence="Fields change one after the other in this order; the rows add up exactly. What "

@@ -11,20 +11,10 @@ from analysis.energy.energy import Energy
 from analysis.errors import InputError
 from analysis.records import SiteRecord
 from analysis.reporting.breakdown import PARTS, by_part
+from analysis.reporting.columns import ACS, ENERGY, LAYER, MACS, NEURON_LAYER, SHARE, SYNOPS
 from analysis.reporting.report import Report
 from analysis.reporting.tables import As, AtLeast, Cell, Column, Kind, Row, Table
 
-LAYER = Column(name="layer", heading="layer", meaning="module path, operation and call")
-ENERGY = Column(name="energy_pj", heading="energy", kind="joules", meaning="per sample")
-SHARE = Column(name="share", heading="share", kind="share", meaning="of the energy of all layers")
-ACS = Column(name="acs", heading="ACs", kind="count", meaning="accumulates per sample")
-MACS = Column(name="macs", heading="MACs", kind="count", meaning="multiply-accumulates per sample")
-SYNOPS = Column(
-    name="synops",
-    heading="synops",
-    kind="count",
-    meaning="pairs of a non-zero input and a weight that meet inside the output, per sample",
-)
 _TOTALS: tuple[tuple[str, str, Kind], ...] = (
     ("accuracy", "accuracy", "percent"),
     ("firing_rate", "firing rate, spikes per neuron and step", "rate"),
@@ -198,7 +188,7 @@ def neurons_table(report: Report) -> Table:
         name="neurons",
         title="Firing rates: spikes per neuron and step",
         columns=(
-            Column(name="layer", heading="neuron layer"),
+            NEURON_LAYER,
             Column(name="neurons", heading="neurons", kind="integer"),
             Column(name="firing_rate", heading="rate", kind="rate"),
             *steps,

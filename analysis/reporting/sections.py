@@ -7,7 +7,7 @@ function more in `SECTIONS`, or are handed over ready made, as `Section`s.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.errors import InputError
 from analysis.reporting import figures
@@ -63,15 +63,13 @@ class Section:
 
 def sections(report: Report, more: Sequence[Section] = ()) -> Iterator[Section]:
     """All sections of a report; those handed over stand before the ones on how it was made."""
-    for build in SECTIONS:
-        found = build(report)
-        if found is not None:
-            yield found
+    yield from _built(SECTIONS, report)
     yield from more
-    for build in LAST_SECTIONS:
-        found = build(report)
-        if found is not None:
-            yield found
+    yield from _built(LAST_SECTIONS, report)
+
+
+def _built(builds: Sequence[Build], report: Report) -> Iterator[Section]:
+    return (section for build in builds if (section := build(report)) is not None)
 
 
 def _totals(report: Report) -> Section:
@@ -129,23 +127,16 @@ def _rates(report: Report) -> Section | None:
 def _samples(report: Report) -> Section | None:
     if not report.run.per_sample:
         return None
+    section = Section(name="samples", title="From sample to sample", short="Samples", lead="")
     try:
-        figure = figures.samples_figure(report)
-    except InputError as error:
-        return Section(
-            name="samples",
-            title="From sample to sample",
-            short="Samples",
-            lead=f"Not shown: {error}.",
+        return replace(
+            section,
+            lead=figures.samples_sentence(report),
+            figures=(figures.samples_figure(report),),
+            tables=(*groups_table(report), extremes_table(report)),
         )
-    return Section(
-        name="samples",
-        title="From sample to sample",
-        short="Samples",
-        lead=figures.samples_sentence(report),
-        figures=(figure,),
-        tables=(*groups_table(report), extremes_table(report)),
-    )
+    except InputError as error:
+        return replace(section, lead=f"Not shown: {error}.")
 
 
 def _curve(report: Report) -> Section | None:

@@ -121,9 +121,7 @@ def _not_spike_driven(report: Report) -> Iterator[Text]:
     found = not_spike_driven(report)
     yield Text(f"Not spike-driven: {found.sentence()}", style="bold")
     if found.names:
-        names = found.names[:_NAMES]
-        more = len(found.names) - len(names)
-        yield Text(f"  {', '.join(names)}{f' and {more} more' if more else ''}")
+        yield Text(f"  {some(found.names, _NAMES)}")
 
 
 def _not_in_the_total(report: Report) -> Text:

@@ -1,4 +1,4 @@
-"""Files: report.json, lossless and with a written schema, and sites.csv."""
+"""Files: report.json, lossless and with a written schema, and tables as CSV."""
 
 from __future__ import annotations
 
@@ -146,15 +146,6 @@ def read_report(path: str | Path) -> Report:
     if fault is not None:
         raise InputError(f"{path}: its numbers don't fit together: {fault}")
     return Report(content.run, content.convention, content.technology, content.coding)
-
-
-def write_csv(report: Report, path: Path) -> None:
-    """Writes the table of sites, per sample.
-
-    Raises:
-        InputError: If the file can't be written; an old one then stays as it was.
-    """
-    write_frame(report, report.sites, path)
 
 
 def write_frame(report: Report, frame: pd.DataFrame, path: Path) -> None:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from math import isnan
 from typing import Any
 
+from analysis.energy.layers import some
 from analysis.errors import InputError
 from analysis.reporting.budgets.budget import SITE_QUANTITIES, Budget, Limit
 from analysis.reporting.report import Report
@@ -98,15 +99,12 @@ def _layers(report: Report, budget: Budget) -> Iterator[Finding]:
     measured = layer_quantities(report)
     for pattern, limits in budget.layers.items():
         for quantity, limit in limits.items():
-            fitting = [
-                name
-                for name, values in measured.items()
-                if quantity in values and (name == pattern or fnmatchcase(name, pattern))
-            ]
+            known = [name for name, values in measured.items() if quantity in values]
+            fitting = [n for n in known if n == pattern or fnmatchcase(n, pattern)]
             if not fitting:
                 raise InputError(
                     f"layers.{pattern!r} of the budget fits no layer with {quantity}; those are: "
-                    + _some(name for name, values in measured.items() if quantity in values)
+                    f"{some(known, 8) or 'none'}"
                 )
             for name in fitting:
                 yield Finding(
@@ -116,12 +114,6 @@ def _layers(report: Report, budget: Budget) -> Iterator[Finding]:
                     value=measured[name][quantity],
                     limit=limit,
                 )
-
-
-def _some(names: Iterator[str]) -> str:
-    first = list(names)
-    more = f" and {len(first) - 8} more" if len(first) > 8 else ""
-    return (", ".join(first[:8]) or "none") + more
 
 
 def layer_quantities(report: Report) -> dict[str, dict[str, float]]:
