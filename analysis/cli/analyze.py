@@ -11,6 +11,7 @@ import typer
 from analysis.cli import options as opt
 from analysis.cli.errors import run
 from analysis.cli.grouped_help import GroupedCommand
+from analysis.cli.idle import refuse_idle
 from analysis.energy import conventions
 from analysis.energy import technology as technologies
 from analysis.errors import InputError
@@ -35,6 +36,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 Exit status: 0 fine, 1 budget broken, 2 bad input, 130 stopped by Ctrl-C.""",
 )
 def analyze(
+    context: typer.Context,
     inputs: opt.Inputs = None,
     data: opt.Data = None,
     data_root: opt.DataRoot = None,
@@ -90,7 +92,7 @@ def analyze(
 
         sys.stdout.write(explanation() + "\n")
         return
-    # wrong names are told before torch is loaded
+    # wrong names and files are told before torch is loaded
     fields = {
         "stem": stem, "gate": gate, "gate_as": gate_as, "spike": spike, "real": real,
         "rate_at": rate_at, "graded": graded, "silent": silent, "norm": norm,
@@ -103,8 +105,10 @@ def analyze(
     if ann is not None and not 0 <= ann <= 1:
         raise InputError(f"--ann takes a share of zero activations from 0 to 1, got {ann}")
     wanted = Wanted(memory=memory, zeros=ann, versus=other)
+    files = tuple(inputs or ())
     if arch is not None:
-        _only_architecture(inputs, rates, solve_rate, per_sample=bool(per_sample))
+        _only_architecture(files, rates, solve_rate)
+        refuse_idle(context, files, arch=True)
         from analysis.cli.architecture import Question, answer
 
         question = Question(name=arch, steps=steps, rates=rates, solve=solve_rate, wanted=wanted)
@@ -112,6 +116,7 @@ def analyze(
         return
     if rates is not None or solve_rate is not None:
         raise InputError("--rates and --solve-rate need an architecture: --arch NAME")
+    refuse_idle(context, files, arch=False)
     until = None if until_ci is None else _share(until_ci)
     roles = dict(_role(text) for text in role or ())
     from analysis.cli.gate import Gate
@@ -137,7 +142,7 @@ def analyze(
         per_sample=per_sample,
     )
     wish = Wish(
-        inputs=tuple(inputs or ()),
+        inputs=files,
         output=output,
         axis=by,
         top=top,
@@ -184,13 +189,9 @@ def _role(text: str) -> tuple[str, Role]:
     return pattern, cast(Role, role)
 
 
-def _only_architecture(
-    inputs: list[Path] | None, rates: str | None, solve: str | None, *, per_sample: bool
-) -> None:
+def _only_architecture(inputs: tuple[Path, ...], rates: str | None, solve: str | None) -> None:
     if inputs:
         raise InputError("give a checkpoint or --arch, not both")
-    if per_sample:
-        raise InputError("--per-sample needs samples: no architecture at stated rates has any")
     if rates is None and solve is None:
         raise InputError("--arch needs --rates, or --solve-rate with an energy")
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Subset
 
-from analysis.cli.job import usable_device
+from analysis.cli.job_run import usable_device
 from analysis.cli.processes import Place, joined
 from analysis.cli.progress import progress
 from analysis.cli.provenance import made_by

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from analysis.cli.files import write_report, write_tables
 from analysis.cli.gate import Gate, hold
-from analysis.cli.job import Job, Outcome, run_job
+from analysis.cli.idle import is_report
+from analysis.cli.job import Job, Outcome
 from analysis.energy.conventions import Convention
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
@@ -96,23 +97,24 @@ def _check(job: Job, wish: Wish, *, several: bool) -> None:
         raise InputError("--junit needs --budget")
     if wish.gate.margin is not None and wish.gate.write is None:
         raise InputError("--margin needs --write-budget")
-    if job.model is not None and any(_is_report(file) for file in wish.inputs):
+    if job.model is not None and any(is_report(file) for file in wish.inputs):
         raise InputError("--model runs checkpoints; a report needs no model")
-
-
-def _is_report(file: Path | None) -> bool:
-    return file is not None and file.suffix == ".json"
+    for file in wish.inputs:  # told before torch is loaded
+        if not file.exists():
+            raise InputError(f"{file} does not exist")
 
 
 def _outcome(job: Job, file: Path | None, rule: Convention, prices: Technology) -> Outcome:
     """Runs a checkpoint, or reads a report and prices it as asked."""
-    if file is not None and _is_report(file):
+    if file is not None and is_report(file):
         report = read_report(file).under(rule, prices)
         if job.coding and report.coding is None:
             raise InputError(
                 f"{file.name} holds no analysis of the code; run its checkpoint with --coding"
             )
         return Outcome(report)
+    from analysis.cli.job_run import run_job
+
     return run_job(job, file, rule, prices)
 
 

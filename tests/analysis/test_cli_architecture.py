@@ -73,7 +73,12 @@ def test_a_changed_field_is_in_the_name_of_the_convention(run):
         (["--arch", "msresnet8", "--rates", "{csv}"], "expected the columns site,rate, got layer"),
         (["--arch", "msresnet8", "--solve-rate", "5"], "expected an energy such as 1.49mJ"),
         (["x.pth", "--arch", "msresnet8", "--rates", "0"], "not both"),
-        (["--arch", "msresnet8", "--rates", "0", "--per-sample"], "--per-sample needs samples"),
+        (["--arch", "msresnet8", "--rates", "0", "--per-sample"], "so --per-sample would do noth"),
+        (["--arch", "msresnet8", "--rates", "0", "--budget", "b"], "so --budget would do nothing"),
+        (
+            ["--arch", "msresnet8", "--rates", "0", "--samples", "3"],
+            "so --samples would do nothing",
+        ),
         (["--versus", "eq99"], "unknown convention 'eq99'; known: operand"),
         (["--ann", "1.5"], "--ann takes a share of zero activations from 0 to 1, got 1.5"),
         (["--ann", "nan"], "from 0 to 1, got nan"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from xml.etree import ElementTree as ET
 
@@ -77,6 +78,25 @@ def test_the_largest_rows_come_first(run, folder):
     table = text.split("Weight layers, per sample: the 2 largest of 17 by energy", 1)[1]
     assert "encoder.gate.spatial.conv1" in table.split("Firing rates")[0]
     assert "stages.0.0.conv1" not in table.split("Firing rates")[0]
+
+
+def _shell(command, folder):
+    script = "from analysis.cli.analyze import main; main()"
+    line = command.format(run=f"{sys.executable} -c '{script}' {folder / 'report.json'}")
+    return subprocess.run(["/bin/bash", "-c", line], capture_output=True, text=True, check=False)
+
+
+def test_a_reader_that_goes_away_is_no_broken_budget(folder):
+    done = _shell("{run} | (exec 0<&-; sleep 0.1); echo ${{PIPESTATUS[0]}}", folder)
+    assert done.stdout.strip() == "141"
+    assert not done.stderr
+
+
+def test_output_may_be_closed_or_know_no_greek(folder):
+    assert _shell("{run} >&-", folder).returncode == 0
+    done = _shell("PYTHONIOENCODING=ascii {run}", folder)
+    assert done.returncode == 0, done.stderr
+    assert " ?J " in done.stdout
 
 
 def test_a_piped_summary_has_no_colours(run, folder, monkeypatch):
@@ -225,7 +245,14 @@ def test_a_number_of_samples_cuts_the_last_batch(run, project):
         (["--write-budget", "b.toml", "--margin", "two"], "a margin is a share"),
         (["--budget", "none.toml"], "no such budget"),
         (["--against", "none.json"], "not a readable report"),
-        (["none.json"], "not a readable report"),
+        (["none.json"], "none.json does not exist"),
+        (
+            ["{json}", "--samples", "3", "--flips"],
+            "made already, so --samples, --flips would do noth",
+        ),
+        (["{json}", "--steps", "2"], "so --steps would do nothing"),
+        (["{json}", "--model", "mynet:build"], "so --model would do nothing"),
+        (["{json}", "{json}", "--memory", "--by", "role"], "one table, so --by, --memory would do"),
         (["a.pth", "b.pth", "--budget", "{budget}"], "--budget takes one checkpoint or report"),
         (["--by", "colour"], "colour"),
         (["--top", "0"], "greater than or equal to 1"),
@@ -234,7 +261,8 @@ def test_a_number_of_samples_cuts_the_last_batch(run, project):
 def test_bad_input_gets_one_line_and_status_2(run, folder, project, arguments, message):
     torch.save({"stem.weight": torch.zeros(1, 1)}, "other.pth")
     torch.save([1, 2], "list.pth")
-    places = {"other": "other.pth", "list": "list.pth", "budget": folder / "budget.toml"}
+    places = {"other": "other.pth", "list": "list.pth", "budget": folder / "budget.toml",
+              "json": folder / "report.json"}  # fmt: skip
     done = run(*[argument.format(**places) for argument in arguments])
     assert done.returncode == 2, done.stdout
     assert message in done.stderr

@@ -6,6 +6,9 @@ import subprocess
 import sys
 
 import pytest
+import torch
+
+import analysis
 
 HEAVY = ("torch", "torchvision", "pandas", "matplotlib", "sklearn", "pydantic")
 
@@ -34,3 +37,27 @@ def test_every_public_name_can_be_had(package):
     assert done.stdout.strip() == "True"
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = __import__(package).nothing
+
+
+def test_a_report_is_priced_again_without_loading_torch(tmp_path):
+    file = tmp_path / "report.json"
+    layer = torch.nn.Linear(2, 2)
+    analysis.analyze(layer, [torch.ones(1, 2)], steps=1).to_json(file)
+    check = (
+        "import sys; from analysis.cli.analyze import app\n"
+        "app(standalone_mode=False); print('torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", check, str(file), "--convention", "eq17"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "per sample, eq17" in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_a_missing_file_is_told_without_loading_torch():
+    check = (
+        "import sys; from analysis.cli.analyze import app\n"
+        "try: app(['missing.pth'], standalone_mode=False)\n"
+        "except Exception as error: print(error, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "missing.pth does not exist False"

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-import analysis.cli.job
+import analysis.cli.job_run
 import gac
 from analysis.cli.analyze import main
 
@@ -155,7 +155,7 @@ def test_ctrl_c_is_one_line_and_status_130(run, monkeypatch):
     def interrupt(*_arguments, **_keywords):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(analysis.cli.job, "analyze", interrupt)
+    monkeypatch.setattr(analysis.cli.job_run, "analyze", interrupt)
     done = run("--samples", 2)
     assert (done.status, done.err) == (130, "gac-analyze: stopped\n")
 
