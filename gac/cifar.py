@@ -14,7 +14,7 @@ from torch.utils.data import TensorDataset
 from torchvision import datasets
 
 from gac.errors import InputError
-from gac.metadata import Preprocessing
+from gac.metadata import Preprocessing, Split
 from gac.pictures import Samples
 
 
@@ -45,7 +45,7 @@ _READERS: dict[str, Any] = {"cifar10": _CIFAR10, "cifar100": _CIFAR100}
 
 def cifar(
     name: Literal["cifar10", "cifar100"],
-    split: Literal["train", "test"],
+    split: Split,
     preprocessing: Preprocessing,
     root: Path,
 ) -> Samples:

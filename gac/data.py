@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, get_args
 
 from gac.config import MSResNetConfig
 from gac.errors import InputError
-from gac.metadata import DataRecord, Preprocessing
+from gac.metadata import DataRecord, Preprocessing, Split
 
 if TYPE_CHECKING:
     from gac.pictures import Samples
 
-Split = Literal["train", "test"]
 
 # Seed of the split of digits and MNIST-5k: "the test images" means the same everywhere.
 SPLIT_SEED = 0

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from gac.errors import InputError
+
+Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)

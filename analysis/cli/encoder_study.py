@@ -23,8 +23,9 @@ from analysis.pipeline import analyze
 from analysis.reporting.encoder_tables import figure, frame_of, tables
 from analysis.reporting.report import Report
 from gac.config import GateMode, MSResNetConfig
-from gac.data import Split, load_data, preprocessing_for
+from gac.data import load_data, preprocessing_for
 from gac.inference import accuracy
+from gac.metadata import Split
 from gac.msresnet import MSResNet
 from gac.pictures import Samples
 from gac.plain import to_plain

@@ -20,6 +20,7 @@ from analysis.cli.provenance import made_by
 from analysis.cli.training_log import RunLog
 from analysis.cli.training_plan import Plan
 from analysis.cli.training_text import PROGRAM, bar, described, ending, line, listed, say
+from analysis.files import make_folder
 from analysis.pipeline import analyze
 from analysis.twin import spike_budget
 from gac.data import data_source, load_data
@@ -195,9 +196,9 @@ def _make_room(plan: Plan, snapshots: Snapshots) -> None:
     try:
         if plan.restart and snapshots.folder.is_dir():
             shutil.rmtree(snapshots.folder)
-        plan.output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make the folder {plan.output}: {error.strerror}") from error
+        raise InputError(f"can't remove {snapshots.folder}: {error.strerror}") from error
+    make_folder(plan.output)
 
 
 def _resolved(plan: Plan) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def test_processes_that_can_not_meet_get_a_clear_line(monkeypatch):
         Place.of_this_process()
 
 
+@pytest.mark.slow
 def test_the_crosscheck_is_printed_and_written(run, tmp_path):
     status, out, _ = run("--samples", 2, "--crosscheck", "--output", tmp_path)
     assert status == 0

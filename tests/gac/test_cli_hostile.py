@@ -174,6 +174,7 @@ def test_a_full_disk_behind_the_output_is_one_line():
     assert done.stderr == "gac-analyze: error: [Errno 28] No space left on device\n"
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_half_a_report(tmp_path):
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))  # a write beyond it fails

@@ -77,6 +77,7 @@ def test_events_for_tensorboard_hold_the_log(command, tmp_path):
     assert (accuracy.step, accuracy.value) == (5, pytest.approx(log.test_accuracy[0]))
 
 
+@pytest.mark.slow
 def test_a_run_is_not_overwritten_but_resumed_or_thrown_away_when_asked(command, tmp_path):
     assert command(*SHORT)[0] == 0
     before = (tmp_path / "runs/digits/last.pth").read_bytes()
@@ -131,6 +132,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(command, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_recipe_follows_the_data_and_the_data_the_recipe(command):
     assert (
         "mnist5k: 4,000 train and 1,000 test images" in command("--data", "mnist5k", "--dry-run")[1]
@@ -162,7 +164,7 @@ def test_the_recipe_follows_the_data_and_the_data_the_recipe(command):
         (["--device", "tpu"], "unknown device 'tpu'; known: cpu, cuda"),
         (["--data", "cifar10"], "cifar10 needs the folder it lies in: --data-root DIR"),
         (["--data", "cifar10", "--data-root", "nowhere"], "expected data_batch_1, "),
-        (["--output", "/dev/null/runs"], "cannot make the folder /dev/null/runs"),
+        (["--output", "/dev/null/runs"], "can't make the folder /dev/null/runs"),
         (["--speed", "9"], "No such option: --speed"),
         (["digits"], "unexpected extra argument"),
     ],
