@@ -42,6 +42,19 @@ def check_coding(model: nn.Module) -> MSResNet:
 
 
 def code_of(model: MSResNet, batches: Iterable[Any], report: Report, seed: int) -> Coding:
+    """What both observers know: `spike_code`, and the network cut off after each step."""
+    found = spike_code(model, batches, report, seed=seed)
+    return replace(found, measured=(*found.measured, *_of_the_network(report.run)))
+
+
+def spike_code(
+    model: MSResNet,
+    batches: Iterable[Any],
+    report: Report,
+    *,
+    seed: int = 0,
+    most_neurons: int = NEURONS,
+) -> Coding:
     """What the spikes of the first neuron behind the encoder say about some images.
 
     Args:
@@ -49,15 +62,15 @@ def code_of(model: MSResNet, batches: Iterable[Any], report: Report, seed: int) 
         batches: Images, or (images, labels).
         report: Of its counts: prices the encoder.
         seed: Of the neurons drawn from a larger layer, of shuffles and of the read-out's parts.
+        most_neurons: Neurons of a layer that are analysed.
     """
     images, labels = _together(list(batches))
     weight = next(model.parameters())
     trains = model.spike_trains()
-    code = encode(
-        trains, images.to(weight.device, weight.dtype), draws=DRAWS, most_neurons=NEURONS, seed=seed
-    )
+    images = images.to(weight.device, weight.dtype)
+    code = encode(trains, images, draws=DRAWS, most_neurons=most_neurons, seed=seed)
     pj = encoder_pj(report)
-    found = measure(
+    return measure(
         code.trains,
         encoder=model.config.encoding,
         labels=labels if labels is not None and can_read_out(labels) else None,
@@ -69,7 +82,6 @@ def code_of(model: MSResNet, batches: Iterable[Any], report: Report, seed: int) 
         layer=code.layer,
         seed=seed,
     )
-    return replace(found, measured=(*found.measured, *_of_the_network(report.run)))
 
 
 def encoder_pj(report: Report) -> float:

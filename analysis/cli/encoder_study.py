@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from analysis.cli.coding import encoder_pj
+from analysis.cli.coding import DRAWS, encoder_pj, spike_code
 from analysis.cli.provenance import made_by
-from analysis.coding.encoding import encode
-from analysis.coding.measures import measure
 from analysis.coding.observer import steps_within
 from analysis.errors import InputError
 from analysis.files import make_folder, write_text
@@ -58,7 +56,6 @@ SPLITS: tuple[Split, Split] = ("train", "test")
 NETWORK: dict[str, Any] = {
     "stem_width": 8, "widths": (8, 16), "blocks": (1, 1), "strides": (1, 2), "image_size": 8,
 }  # fmt: skip
-DRAWS = 32
 NEURONS = 256
 
 
@@ -253,18 +250,6 @@ def _of_the_network(report: Report) -> Iterator[tuple[str, int | None, float]]:
 def _of_the_code(
     model: MSResNet, loader: DataLoader[Any], report: Report
 ) -> Iterator[tuple[str, int | None, float]]:
-    batches = list(loader)
-    images, labels = (torch.cat([batch[k] for batch in batches]) for k in (0, 1))
-    code = encode(model.spike_trains(), images, draws=DRAWS, most_neurons=NEURONS)
-    found = measure(
-        code.trains,
-        labels=labels,
-        gate=None if code.log_odds is None else (code.log_odds, code.spikes),
-        threshold=model.config.neuron.threshold,
-        decay=model.config.neuron.decay,
-        energy_pj=encoder_pj(report),
-        layer=code.layer,
-    )
-    for value in found.measured:
+    for value in spike_code(model, loader, report, most_neurons=NEURONS).measured:
         name = f"code_{value.quantity}" if value.quantity == "firing_rate" else value.quantity
         yield name, value.step, value.value

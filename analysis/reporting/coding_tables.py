@@ -6,7 +6,7 @@ from analysis.records import Coding, CodingValue
 from analysis.reporting.tables import As, Column, Row, Table
 
 OURS = (
-    "The observer-model analysis is our reconstruction: the theorem text of the GAC paper is not "
+    "The observer-model analysis is our reconstruction; the theorem text of the GAC paper is not "
     "known."
 )
 # Quantity -> in words.

@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.errors import InputError
 from analysis.estimates import Estimate, mean_of_few
+from analysis.reporting.coding_tables import OURS
 from analysis.reporting.text import joules
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RUN_COLUMNS = ("encoder", "steps", "seed", "quantity", "step", "value")
-OURS = (
-    "The observer-model analysis is our reconstruction; the theorem text of the GAC paper is not "
-    "known."
-)
 _PERCENT = "percent"
 # Quantity -> (heading, how it is shown).
 _TABLES: dict[str, dict[str, tuple[str, str]]] = {
