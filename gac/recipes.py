@@ -140,6 +140,10 @@ class TrainConfig:
                 raise InputError(f"{entry.name} must be {entry.metadata['domain']}, got {value}")
         if self.budget != "none" and not self.budget_target:
             raise InputError(f"a budget of {self.budget} needs its size: budget_target")
+        if self.budget == "none" and self.budget_target:
+            raise InputError(
+                f"budget_target {self.budget_target} is of no budget; say which: rate or energy"
+            )
 
 
 def meaning(name: str) -> str:

@@ -106,6 +106,8 @@ class _Run:
         log = RunLog(plan.output, tensorboard=plan.tensorboard, updates=trainer.updates)
         if not resumed:
             self._write_facts()
+        elif trainer.position.epoch > plan.settings.epochs:
+            say("every epoch was trained already: nothing is left to do")
         else:
             say(f"goes on in epoch {trainer.position.epoch}, after update {trainer.updates:,}")
         with _told_to_stop(trainer), bar(trainer, plan) as advance:

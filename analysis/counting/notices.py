@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from math import isnan
 
@@ -90,6 +91,13 @@ def warnings_of(run: Run, probe: float, broken: int, changed: Mapping[str, str])
         found.append(
             "the model can't run a single sample, so it was not checked that counts per sample "
             "belong to the right one"
+        )
+    calls = set(Counter(neuron.site for neuron in run.neurons).values())
+    if len(calls) == 1 and calls != {1}:
+        (times,) = calls
+        found.append(
+            f"every neuron layer ran {times} times in a forward pass, taken for {times} layers, "
+            f"not for the {run.steps} steps; if the model loops over its steps, say steps={times}"
         )
     if not run.neurons:
         found.append("no spiking neuron layer was found; name them with neurons=...")

@@ -95,7 +95,7 @@ def charge(site: SiteRecord, rule: Convention, run: Run) -> Charge:
         if not site.static:
             raise InputError(
                 f"convention {rule.name!r} charges {site.key.name} once, but its input was not "
-                "equal at all steps; use every-step"
+                "found equal at all steps; use every-step"
             )
         share = Fraction(1, run.steps)
     if site.role == "gate" and rule.gate_as == "dense-mac":

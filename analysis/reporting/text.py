@@ -20,13 +20,15 @@ def si(value: float, unit: str = "", digits: int = 3, *, padded: bool = False) -
     Example:
         >>> si(0.00000123, "J"), si(8321), si(0), si(12), si(999.9)
         ('1.23 µJ', '8.32 k', '0', '12', '1 k')
+        >>> si(0.526), si(0.526, "J")
+        ('0.526', '526 mJ')
         >>> si(52000, padded=True)
         '52.0 k'
     """
     if value == 0 or isnan(value):
         return f"{value:g} {unit}".strip()
     value = float(f"{value:.{digits}g}")  # rounded first: 999.9 is 1 k
-    prefix, exponent = prefix_of(value)
+    prefix, exponent = prefix_of(value) if unit or abs(value) >= 1 else ("", 0)
     form = "#" if padded and not (exponent == 0 and not unit and value.is_integer()) else ""
     scaled = f"{value / 10**exponent:{form}.{digits}g}".rstrip(".")
     return f"{scaled} {prefix}{unit}".strip()

@@ -277,3 +277,24 @@ def test_torch_flags_are_as_before_also_after_an_exception():
     with pytest.raises(RuntimeError, match="broken"):
         analysis.analyze(Broken(), [torch.ones(1, 2)], steps=1)
     assert torch.backends.mha.get_fastpath_enabled() == before
+
+
+class Loop(nn.Module):
+    """Runs a layer and its neurons as often as it likes."""
+
+    def __init__(self, times):
+        super().__init__()
+        self.times, self.layer, self.neuron = times, nn.Linear(4, 4), Integrate()
+
+    def forward(self, x):
+        self.neuron.membrane = None
+        return sum(self.neuron(self.layer(x)) for _ in range(self.times))
+
+
+def test_a_loop_over_other_steps_than_stated_is_warned_about():
+    """4 loops said to be 3 steps would triple the energy, as 4 layers of 3 steps."""
+    images = [torch.rand(2, 4)]
+    wrong = analysis.analyze(Loop(4), images, steps=3, neurons=["neuron"]).run.warnings
+    assert any("ran 4 times" in text and "say steps=4" in text for text in wrong)
+    right = analysis.analyze(Loop(4), images, steps=4, neurons=["neuron"]).run.warnings
+    assert not any("say steps=" in text for text in right)

@@ -87,7 +87,8 @@ def test_a_run_is_not_overwritten_but_resumed_or_thrown_away_when_asked(command,
     assert (tmp_path / "runs/digits/last.pth").read_bytes() == before
     status, out, _ = command(*SHORT, "--resume")
     assert status == 0
-    assert "epoch 1/1" not in out  # nothing was left to do
+    assert "epoch 1/1" not in out
+    assert "every epoch was trained already: nothing is left to do" in out
     status, _, err = command(*SHORT, "--lr", 0.2, "--shift", 2, "--resume")
     assert status == 2
     assert "training.lr 0.1 there, 0.2 here; training.shift 1 there, 2 here" in err
@@ -148,6 +149,10 @@ def test_the_recipe_follows_the_data_and_the_data_the_recipe(command):
         (["--data", "random"], "no recipe to train on 'random'; give one of digits, "),
         (["--recipe", "imagenet-r18"], "imagenet needs the folder it lies in: --data-root DIR"),
         (["--precision", "int8"], "unknown precision 'int8'; known: float32, "),
+        (
+            ["--budget-target", "0.1"],
+            "budget_target 0.1 is of no budget; say which: rate or energy",
+        ),
         (["--budget", "rate"], "a budget of rate needs its size: budget_target"),
         (["--keep", "0"], "Invalid value for '--keep'"),
         (["--model", "vgg"], "unknown model 'vgg'; known: "),
