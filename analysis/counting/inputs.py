@@ -18,6 +18,8 @@ def countable(model: nn.Module) -> nn.Module:
     Raises:
         InputError: If it can't be counted, or has parameters whose values can't be looked at.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"the model must be a torch module, got {type(model).__name__}")
     if isinstance(model, nn.DataParallel):
         raise InputError(
             "nn.DataParallel runs the model in threads that can't be counted; give its .module"
@@ -70,6 +72,19 @@ def split(batch: Any, model: nn.Module) -> tuple[Any, Tensor | None]:
     if inputs.dtype == torch.bool:  # events; masks come in dictionaries
         inputs = inputs.float()
     return _suited(inputs, model), labels
+
+
+def class_numbers(labels: Tensor | None, samples: int) -> Tensor | None:
+    """Labels that are one whole number per sample; None where they are something else.
+
+    Raises:
+        InputError: If there are more or fewer of them than samples.
+    """
+    if labels is None or labels.dim() != 1 or labels.is_floating_point():
+        return None
+    if len(labels) != samples:
+        raise InputError(f"a batch of {samples} samples came with {len(labels)} labels")
+    return labels
 
 
 def _suited(value: Any, model: nn.Module) -> Any:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from analysis.counting.operands import Levels, OperandReader
 from analysis.counting.scopes import Scope
 from analysis.counting.tensors import tensors_in
+from analysis.errors import InputError
 
 _STATE = {"_buffers", "_memories"}  # dictionaries of state in torch and SpikingJelly
 _ABSENT = object()
@@ -103,6 +104,9 @@ class Neurons:
         named: Further neuron classes, or module paths.
         by_behaviour: Whether to take any module for one that turns values other than 0 and 1
             into 0 and 1 only.
+
+    Raises:
+        InputError: If one of ``named`` is neither, or no module of the model has the path.
     """
 
     def __init__(
@@ -112,7 +116,7 @@ class Neurons:
         *,
         by_behaviour: bool = True,
     ) -> None:
-        wanted = list(named)
+        wanted = _checked(named, model)
         classes = tuple(entry for entry in wanted if isinstance(entry, type))
         paths = {entry for entry in wanted if isinstance(entry, str)}
         self._model = model
@@ -207,6 +211,17 @@ class Neurons:
     def no_neurons(self) -> set[str]:
         """Modules that seemed to be neurons and turned out to be none."""
         return self._maybe - (self._fired - self._other)
+
+
+def _checked(named: Iterable[type[nn.Module] | str], model: nn.Module) -> list[type | str]:
+    wanted: list[type | str] = [named] if isinstance(named, str | type) else list(named)
+    modules = dict(model.named_modules())
+    for entry in wanted:
+        if isinstance(entry, str) and entry not in modules:
+            raise InputError(f"neurons names {entry!r}, but the model has no such module")
+        if not isinstance(entry, str | type):
+            raise InputError(f"neurons takes classes and paths of modules, not {entry!r}")
+    return wanted
 
 
 def _is_of_torch(module: nn.Module) -> bool:

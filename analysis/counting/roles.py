@@ -23,15 +23,21 @@ class Roles:
         named: The caller's patterns, which come first.
 
     Raises:
-        InputError: If a role is unknown.
+        InputError: If a role is unknown, or a pattern of the caller fits no module.
     """
 
     def __init__(self, model: nn.Module, named: Mapping[str, Role]) -> None:
+        if not isinstance(named, Mapping):
+            raise InputError(f"roles are a dictionary of patterns and roles, not {named!r}")
         unknown = sorted(set(named.values()) - set(get_args(Role)))
         if unknown:
             raise InputError(
                 f"unknown role {', '.join(unknown)}; known: {', '.join(get_args(Role))}"
             )
+        modules = [name for name, _ in model.named_modules()]
+        for pattern in named:
+            if not any(fnmatchcase(name, pattern) for name in modules):
+                raise InputError(f"no module fits the pattern {pattern!r} of a role")
         declared: Mapping[str, Role] = getattr(model, "site_roles", {})
         self._patterns: list[tuple[Source, str, Role]] = [
             *(("user", pattern, role) for pattern, role in named.items()),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,13 @@ from analysis.counting.answers import Answers
 from analysis.counting.calls import is_looped
 from analysis.counting.capture import Capture
 from analysis.counting.distributed import is_shared, together
-from analysis.counting.inputs import countable, first_tensor, split, words_for_hidden_storage
+from analysis.counting.inputs import (
+    class_numbers,
+    countable,
+    first_tensor,
+    split,
+    words_for_hidden_storage,
+)
 from analysis.counting.ledger import Ledger
 from analysis.counting.neurons import Neurons
 from analysis.counting.notices import never_ran, warnings_of
@@ -55,6 +61,9 @@ class Counting:
         model = countable(model)
         self._model, self.options = model, options
         self.steps = _steps(model, options.steps)
+        if options.time_layout not in (None, *get_args(TimeLayout)):
+            known = ", ".join(get_args(TimeLayout))
+            raise InputError(f"unknown time_layout {options.time_layout!r}; known: {known}")
         self.neurons = Neurons(model, options.neurons)
         self.roles = Roles(model, options.roles)
         self.capture = Capture(
@@ -78,13 +87,15 @@ class Counting:
     def add(self, batch: Any) -> int:
         """Runs one batch and adds its counts; the number of its samples."""
         inputs, labels = split(batch, self._model)
+        if not first_tensor(inputs).numel():
+            return 0  # a batch without samples
         shape = self._shape(first_tensor(inputs))
         log, outputs = self._pass(inputs, shape)
         if self.probed is None and shape.samples > 1 and self._unsure(log, shape):
             self.probed = self._probe(inputs, shape, log)
         self.ledger.add(log, shape, looped=self._looped(log, shape))
         self.ledger.broken += not all(bool(x.isfinite().all()) for x in tensors_in(outputs))
-        self.answers.add(outputs, labels, self.steps)
+        self.answers.add(outputs, class_numbers(labels, shape.samples), self.steps)
         if self._in_float64 is not None:
             self._in_float64.add(batch)
             self.flipped = (self.flipped or 0) + self.ledger.differing(self._in_float64.ledger)

@@ -123,3 +123,47 @@ def test_an_operand_that_changes_its_kind_is_told_and_stays_the_widest():
     assert any(w.endswith("the widest counts: (model) (real, spike)") for w in run.warnings)
     calm = analysis.analyze(layer, [spikes, torch.zeros(1, 4), spikes], steps=1).run
     assert not any("the widest counts" in w for w in calm.warnings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"roles": {"stem": "stem"}}, "no module fits the pattern 'stem' of a role"),
+        ({"roles": ["stem"]}, "roles are a dictionary of patterns and roles"),
+        ({"neurons": ["spike"]}, "neurons names 'spike', but the model has no such module"),
+        ({"neurons": [3]}, "neurons takes classes and paths of modules, not 3"),
+        ({"time_layout": "XX"}, "unknown time_layout 'XX'; known: BT, TB, loop"),
+    ],
+)
+def test_arguments_that_fit_nothing_are_refused(changes, words):
+    with pytest.raises(analysis.InputError, match=words):
+        analysis.analyze(nn.Sequential(nn.Linear(4, 3)), [X], steps=1, **changes)
+
+
+def test_a_function_is_no_model():
+    with pytest.raises(analysis.InputError, match="must be a torch module, got function"):
+        analysis.analyze(lambda x: x, [X], steps=1)
+
+
+def test_a_path_of_a_neuron_layer_may_stand_alone():
+    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU())
+    (neurons,) = analysis.analyze(model, [X], steps=1, neurons="1").run.neurons
+    assert (neurons.site, neurons.found_by) == ("1", "known")
+
+
+def test_a_batch_without_samples_is_passed_over():
+    model = nn.Sequential(nn.Linear(4, 3))
+    whole = analysis.analyze(model, [X], steps=1).run
+    assert analysis.analyze(model, [X[:0], X, X[:0]], steps=1).run.sites == whole.sites
+    with pytest.raises(analysis.InputError, match="no batch had a sample"):
+        analysis.analyze(model, [X[:0]], steps=1)
+
+
+def test_labels_are_one_class_per_sample_or_no_accuracy_is_known():
+    """A single label for six samples would count as the label of each."""
+    model = nn.Sequential(nn.Linear(4, 3))
+    with pytest.raises(analysis.InputError, match="6 samples came with 1 labels"):
+        analysis.analyze(model, [(X, torch.tensor([0]))], steps=1)
+    for targets in (torch.rand(6, 3), torch.rand(6)):
+        report = analysis.analyze(model, [(X, targets)], steps=1)
+        assert report.run.correct is None
