@@ -12,7 +12,7 @@ from torch import Tensor
 
 from analysis.counting.calls import Calls, calls_per_step, site_calls
 from analysis.counting.dataflow import NeuronPlace
-from analysis.counting.operands import widen
+from analysis.counting.operands import kind_of, widen
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog
 from analysis.counting.products import Side
 from analysis.counting.rows import Batch
@@ -87,9 +87,13 @@ class Ledger:
         return {name: one.batch for name, one in series if one.batch is not None}
 
     def changed(self) -> dict[str, str]:
-        """Sites whose operand was of one kind at one time and of another later: the kinds."""
-        kinds = {str(key): sorted(tally.kinds - {"silent"}) for key, tally in self.sites.items()}
-        return {site: ", ".join(found) for site, found in kinds.items() if len(found) > 1}
+        """Sites that read spikes at one time and something else at another: what they read."""
+        kinds = {key: kind_of(tally.levels[0]) for key, tally in self.sites.items()}
+        return {
+            str(key): kind
+            for key, kind in kinds.items()
+            if self.sites[key].was_binary and kind != "spike"
+        }
 
     def drop_neurons(self, sites: Iterable[str]) -> None:
         """Forgets layers that turned out to be no neurons."""

@@ -51,7 +51,7 @@ def warnings_of(run: Run, probe: float, broken: int, changed: Mapping[str, str])
         run: The counts.
         probe: How far the first sample's synops in its batch are from those it has alone.
         broken: Batches whose outputs were not all finite.
-        changed: Sites whose operand was of one kind once and another later, with the kinds.
+        changed: Sites that read spikes at one time and not at another, with the kind it comes to.
     """
     found = []
     if broken:
@@ -71,10 +71,8 @@ def warnings_of(run: Run, probe: float, broken: int, changed: Mapping[str, str])
     if silent:
         found.append(f"nothing but zeros came in during the whole run: {', '.join(silent)}")
     if changed:
-        kinds = "; ".join(f"{site} ({found})" for site, found in changed.items())
-        found.append(
-            f"operands of one kind at one time and another later, the widest counts: {kinds}"
-        )
+        kinds = ", ".join(f"{site} ({kind})" for site, kind in changed.items())
+        found.append(f"spikes came in at one time and other values at another: {kinds}")
     guessed = [str(site.key) for site in run.sites if site.layout_guessed]
     if guessed and run.steps > 1:
         found.append(

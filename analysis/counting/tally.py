@@ -21,7 +21,6 @@ from analysis.records import (
     LayerShape,
     NeuronDetail,
     NeuronRecord,
-    OperandKind,
     Origin,
     SampleCount,
     SiteKey,
@@ -69,7 +68,7 @@ class SiteTally:
     dense_macs: int = 0
     inside_macs: int = 0
     shape: LayerShape | None = None
-    kinds: set[OperandKind] = field(default_factory=set)  # of the first activation, by execution
+    was_binary: bool = False  # whether the first activation held 0 and 1, once
 
     def see(
         self,
@@ -78,9 +77,10 @@ class SiteTally:
         upstream: list[tuple[NeuronPlace, ...]],
     ) -> None:
         """Takes in what one execution says of the operands; kinds only ever widen."""
+        # Few real values may look two-level; only 0 and 1 are spikes beyond doubt.
+        self.was_binary = self.was_binary or levels[0] == {0.0, 1.0}
         for side, (known, new) in enumerate(zip(self.levels, levels, strict=True)):
             self.origins[side] = _joined(self.origins[side], known, origins[side], new)
-            self.kinds |= {kind_of(new)} if not side else set()
             self.levels[side] = widen(known, new)
             self.upstream[side] = tuple(dict.fromkeys((*self.upstream[side], *upstream[side])))
 
@@ -96,7 +96,7 @@ class SiteTally:
     def merge(self, other: SiteTally) -> None:
         """Takes in what another process counted at the same site."""
         self.see(other.levels, other.origins, other.upstream)
-        self.kinds |= other.kinds
+        self.was_binary = self.was_binary or other.was_binary
         self.mixes = self.mixes or other.mixes
         self.elements = [a + b for a, b in zip(self.elements, other.elements, strict=True)]
         for quantity, series in other.series.items():
