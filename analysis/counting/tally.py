@@ -78,7 +78,7 @@ class SiteTally:
     ) -> None:
         """Takes in what one execution says of the operands; kinds only ever widen."""
         # Few real values may look two-level; only 0 and 1 are spikes beyond doubt.
-        self.was_binary = self.was_binary or levels[0] == {0.0, 1.0}
+        self.was_binary = self.was_binary or levels[0] == frozenset({0.0, 1.0})
         for side, (known, new) in enumerate(zip(self.levels, levels, strict=True)):
             self.origins[side] = _joined(self.origins[side], known, origins[side], new)
             self.levels[side] = widen(known, new)
