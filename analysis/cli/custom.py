@@ -33,30 +33,14 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
     """
     if job.data is None or ":" not in job.data:
         raise InputError("--model needs its samples: --data package.module:loader")
-    model: object = found(str(job.model), "--model")()
-    if not isinstance(model, nn.Module):
-        raise InputError(f"--model {job.model} gave a {type(model).__name__}, not a torch module")
-    if weights is not None:
-        load_weights(model, weights)
-    loaded = found(job.data, "--data")
-    batches: object = loaded() if callable(loaded) else loaded
-    if not isinstance(batches, Iterable):
-        raise InputError(f"--data {job.data} gave a {type(batches).__name__}, not batches")
-    shown = _First(batches, job.samples)
+    model = _model(str(job.model), weights)
+    shown = _First(_batches(job.data), job.samples)
 
     def of_one_process(place: Place) -> Iterable[Any]:
         if place.world > 1:
             raise InputError("--model runs in one process; start it without torchrun")
         return shown
 
-    steps = {} if job.steps is None else {"steps": job.steps}
-    name = str(job.model).rpartition(":")[2]
-    file = (
-        {}
-        if weights is None
-        else {"checkpoint": weights.name, "checkpoint_sha256": sha256(weights)}
-    )
-    parameters = sum(parameter.numel() for parameter in model.parameters())
     return Subject(
         model=model,
         batches=of_one_process,
@@ -64,15 +48,39 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
         samples=job.samples,
         of=(job.data, None),
         example=lambda: _one(next(iter(shown))),
-        facts={
-            **file,
-            "model": f"{name}, {parameters:,} parameters",
-            "method": str(job.model),
-            "parameters": parameters,
-            "notes": [] if weights else ["no weights file: as the function built it"],
-        },
-        settings={**steps},
+        facts=_facts(str(job.model), model, weights),
+        settings={} if job.steps is None else {"steps": job.steps},
     )
+
+
+def _model(place: str, weights: Path | None) -> nn.Module:
+    model: object = found(place, "--model")()
+    if not isinstance(model, nn.Module):
+        raise InputError(f"--model {place} gave a {type(model).__name__}, not a torch module")
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
+def _batches(place: str) -> Iterable[Any]:
+    loaded = found(place, "--data")
+    batches: object = loaded() if callable(loaded) else loaded
+    if not isinstance(batches, Iterable):
+        raise InputError(f"--data {place} gave a {type(batches).__name__}, not batches")
+    return batches
+
+
+def _facts(place: str, model: nn.Module, weights: Path | None) -> dict[str, Any]:
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    facts = {
+        "model": f"{place.rpartition(':')[2]}, {parameters:,} parameters",
+        "method": place,
+        "parameters": parameters,
+    }
+    if weights is None:
+        return {**facts, "notes": ["no weights file: as the function built it"]}
+    file = {"checkpoint": weights.name, "checkpoint_sha256": sha256(weights)}
+    return {**file, **facts, "notes": []}
 
 
 def found(place: str, option: str) -> Any:

@@ -1,9 +1,9 @@
 """How every command line of this package ends.
 
 0 means fine, 2 bad input (one line on stderr, no traceback), 130 stopped by Ctrl-C (one line), 141
-a reader that went away, as of ``| head``;
-a command adds a status of its own with ``raise typer.Exit(status)``. Any other exception is a
-defect of the package and keeps its traceback.
+a reader of the output that went away, as ``| head`` does; a command adds a status of its own with
+``raise typer.Exit(status)``. Any other exception is a defect of the package and keeps its
+traceback.
 """
 
 from __future__ import annotations
