@@ -59,7 +59,7 @@ def spike_budget(request: pytest.FixtureRequest) -> Callable[..., Report]:
                 return report
             _hold(report, path)
         except InputError as error:
-            pytest.fail(f"{budget}: {error}", pytrace=False)
+            raise pytest.fail.Exception(f"{budget}: {error}", pytrace=False) from None
         return report
 
     return check_budget

@@ -19,7 +19,7 @@ from analysis.reporting.budgets.outputs import broken_table, github_annotations,
 from analysis.reporting.budgets.write import parse_margin, write_budget
 from analysis.reporting.markdown import markdown_table
 from analysis.reporting.report import Report
-from analysis.reporting.terminal import terminal_table
+from analysis.reporting.terminal import WIDE, terminal_table
 
 BROKEN = 1  # exit status
 MARGIN = "10%"
@@ -80,7 +80,10 @@ def _tell_people(findings: Sequence[Finding], gate: Gate, budget: Budget, consol
     if not any(finding.broken for finding in findings):
         console.print(Text(f"\nBudget kept: {len(findings)} limits of {gate.check}", "green"))
         return
-    console.print("", terminal_table(broken_table(findings), wide=True))
+    table = terminal_table(broken_table(findings), wide=True)
+    if not console.is_terminal:  # a log has room for whole names of layers
+        console = Console(width=max(console.width, WIDE))
+    console.print("", table)
     console.print(Text("\nIf this is meant to be, write it anew and say why in the commit:"))
     command = update_command(sys.argv[1:], budget.margin or MARGIN)
     console.print(Text(f"  {command}"), soft_wrap=True)

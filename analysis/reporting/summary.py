@@ -96,9 +96,14 @@ def _headline(report: Report) -> RenderableType:
     if run.correct is not None:
         grid.add_row("accuracy", _with_interval(totals, "accuracy", partial(shown, kind="percent")))
     grid.add_row("firing rate", _with_interval(totals, "firing_rate", partial(shown, kind="rate")))
-    grid.add_row("accumulates", _with_interval(totals, "acs", si) + "  per sample")
-    grid.add_row("multiply-acc.", _with_interval(totals, "macs", si) + "  per sample")
-    energy = Text(_with_interval(totals, "energy_pj", joules), style="bold")
+    grid.add_row(
+        "accumulates", _with_interval(totals, "acs", partial(shown, kind="count")) + "  per sample"
+    )
+    grid.add_row(
+        "multiply-acc.",
+        _with_interval(totals, "macs", partial(shown, kind="count")) + "  per sample",
+    )
+    energy = Text(_with_interval(totals, "energy_pj", partial(shown, kind="joules")), style="bold")
     bound = "  (a lower bound: no price for some operations)" if report.energy.unpriced else ""
     energy.append(f"  per sample, {report.convention.name}, {report.technology.name}{bound}")
     grid.add_row(Text("energy", style="bold"), energy)

@@ -58,6 +58,14 @@ def test_a_report_is_read_again_and_priced_anew_without_a_model(run, folder):
     assert "per sample, eq17, 45nm-int8" in done.stdout
 
 
+def test_the_headline_has_the_digits_of_the_table(run, folder):
+    """53 µJ between 52.9 and 53.1 µJ, beside 52.96 µJ below, is one number in two forms."""
+    done = run(folder / "report.json")
+    energy = next(line for line in done.stdout.splitlines() if line.startswith("energy"))
+    operand = next(line for line in done.stdout.splitlines() if line.startswith("operand "))
+    assert " ".join(energy.split()[1:3]) in operand
+
+
 @pytest.mark.parametrize(
     ("axis", "row"),
     [
@@ -150,7 +158,7 @@ def wild(tmp_path):
 
 
 def test_a_broken_budget_ends_with_1_and_names_the_layer(run, folder, wild, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setenv("COLUMNS", "80")  # as in a log
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
     budget = folder / "budget.toml"
