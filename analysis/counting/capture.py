@@ -106,7 +106,7 @@ class Capture(TorchDispatchMode):
             self._handlings[id(func)] = replace(handling, may_be_composite=False)
         result = func(*args, **kwargs)
         if handling.effect is not None:
-            self._reader.proofs.note(func, args, kwargs, result)
+            self._reader.note(func, args, kwargs, result)
         if handling.rule is not None:
             for product in handling.rule(self._flow, result, *args, **kwargs):
                 self._count(product)
@@ -122,7 +122,8 @@ class Capture(TorchDispatchMode):
         rows = rows_of(values, self._flow, self._batch, key.name)
         trace = self._flow.of(product.inputs[0])
         static = not rows.mixes and rows.steps is None
-        if rows.steps is not None and self._may_be_static(key.name):
+        reads_data = trace.origin == "image"
+        if rows.steps is not None and (reads_data or self._may_be_static(key.name)):
             places = rows.samples * self._batch.steps + rows.steps
             static = _equal_steps(values, places, self._batch)
         log = self._inner if self.scopes.in_neuron else self._log.sites
@@ -135,6 +136,7 @@ class Capture(TorchDispatchMode):
                 counted=product.count(self._reader, trace.padding),
                 rows=rows,
                 static=static,
+                place=self._reader.place(values),
                 weights=self._weights(product),
                 biased_outputs=product.biased_outputs,
                 shape=product.shape,

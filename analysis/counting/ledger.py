@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -129,6 +129,7 @@ class Ledger:
         first = calls.logs[0]
         tally = self._tally(calls.key, first)
         in_loop = len(calls.logs) > 1
+        same = not in_loop or _same_input(calls.logs)
         stands_for_all = not in_loop and first.rows.steps is None and not first.rows.mixes
         tally.repeats = batch.steps if stands_for_all else 1
         tally.executed_steps = batch.steps // tally.repeats
@@ -141,7 +142,7 @@ class Ledger:
         for log in calls.logs:
             sides = _sides(log)
             tally.see([side.levels for side in sides], _origins(log), _upstream(log))
-            tally.static = tally.static and log.static and not in_loop
+            tally.static = tally.static and same and log.static
             tally.guessed = tally.guessed or log.rows.guessed
             tally.dense_macs += log.counted.dense * tally.repeats
             tally.inside_macs += log.counted.inside * tally.repeats
@@ -200,6 +201,12 @@ class Ledger:
             tally.levels = widen(tally.levels, log.levels)
             if log.by_neuron is not None:
                 tally.by_neuron = tally.by_neuron + log.by_neuron
+
+
+def _same_input(logs: Sequence[SiteLog]) -> bool:
+    """Whether all steps of a loop read the very same values in memory."""
+    places = {log.place for log in logs}
+    return len(places) == 1 and logs[0].counted.other is None
 
 
 def _sides(log: SiteLog) -> list[Side]:

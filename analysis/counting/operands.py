@@ -7,14 +7,16 @@ element, which holds for 0 and 1 only.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from math import isfinite
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from analysis.counting.proofs import BinaryProofs
+from analysis.counting.proofs import BinaryProofs, written
 from analysis.records import OperandKind
 
 _GLANCE = 256  # elements in a row looked at first: most tensors of real values are known by them
@@ -110,6 +112,7 @@ class OperandReader:
     def __init__(self, *, histograms: bool = False) -> None:
         self._histograms = histograms
         self.proofs = BinaryProofs()
+        self._writes: Counter[int] = Counter()  # by storage
         self._known: dict[tuple[object, ...], tuple[StorageWeakRef, Reading]] = {}
 
     def read(self, operand: Tensor) -> Reading:
@@ -122,8 +125,7 @@ class OperandReader:
 
         Most others are known by a glance.
         """
-        place = _place(operand)
-        known = self._known.get(place) if place is not None else None
+        known = self._known.get(self.place(operand))
         if known is not None:
             return known[1] if known[1].is_binary else None
         if self.proofs.hold(operand):
@@ -135,30 +137,33 @@ class OperandReader:
         if self._histograms and reading.levels is not None:
             counts = {level: int((operand == level).sum()) for level in sorted(reading.levels)}
             reading = replace(reading, histogram=counts)
-        place = _place(operand)
-        if place is not None:
-            # The weak reference keeps the address from being used again.
-            self._known[place] = (StorageWeakRef(operand.untyped_storage()), reading)
+        # The weak reference keeps the address from being used again.
+        storage = StorageWeakRef(operand.untyped_storage())
+        self._known[self.place(operand)] = (storage, reading)
         return reading
+
+    def note(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Takes in an operation that writes to tensors or makes spikes.
+
+        Writes are counted here: a view that is made while operations are watched has no version
+        of its own that would tell.
+        """
+        if func._schema.is_mutable:
+            self._writes.update(t.untyped_storage()._cdata for t in written(func, args, kwargs))
+        self.proofs.note(func, args, kwargs, result)
+
+    def place(self, operand: Tensor) -> tuple[object, ...]:
+        """Which values in memory an operand is: another after a write."""
+        storage = operand.untyped_storage()._cdata
+        form = (operand.storage_offset(), operand.shape, operand.stride(), operand.dtype)
+        version = 0 if operand.is_inference() else operand._version
+        return (storage, self._writes[storage], version, *form)
 
     def forget(self) -> None:
         """Drops everything known; to be called after each forward pass."""
         self._known.clear()
+        self._writes.clear()
         self.proofs.forget()
-
-
-def _place(operand: Tensor) -> tuple[object, ...] | None:
-    """Which values in memory an operand is; None where nobody tells when they change."""
-    if operand.is_inference():
-        return None
-    return (
-        operand.untyped_storage()._cdata,
-        operand.storage_offset(),
-        operand.shape,
-        operand.stride(),
-        operand.dtype,
-        operand._version,
-    )
 
 
 def _read_any(operand: Tensor) -> Reading:

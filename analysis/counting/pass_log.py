@@ -24,6 +24,7 @@ class SiteLog:
         upstream: The neuron layers nearest to each of them.
         counted, rows: Exact counts per row, and the sample and step of each row.
         static: Whether its input was the same at all steps.
+        place: Which values in memory its input was.
         weights: Its weight elements, and how many of them are exactly zero.
         biased_outputs: Output elements that a bias is added to.
         shape: Sizes of the layer, if it is one with weights.
@@ -36,6 +37,7 @@ class SiteLog:
     counted: Counted
     rows: Rows
     static: bool
+    place: tuple[object, ...]
     weights: tuple[int, int]
     biased_outputs: int
     shape: LayerShape | None = None

@@ -54,14 +54,13 @@ class _Proof:
 
     Attributes:
         storage: A weak reference, which keeps the address from being used again.
-        dtype, version: Of the tensor; another version means that somebody wrote to it.
+        dtype: Of the tensor.
         parts: Where 0 and 1 were written so far: (sizes, strides) by offset.
         whole: Whether they fill the storage.
     """
 
     storage: StorageWeakRef
     dtype: torch.dtype
-    version: int
     parts: dict[int, tuple[torch.Size, tuple[int, ...]]] = field(default_factory=dict)
     whole: bool = False
 
@@ -74,7 +73,8 @@ class BinaryProofs:
         >>> proofs.note(aten._to_copy.default, (torch.tensor([False, True]),), {}, spikes)
         >>> proofs.hold(spikes)
         True
-        >>> proofs.hold(spikes.mul_(2))  # written to
+        >>> proofs.note(aten.mul_.Tensor, (spikes, 2), {}, spikes)
+        >>> proofs.hold(spikes)  # written to
         False
     """
 
@@ -87,7 +87,7 @@ class BinaryProofs:
         if effect == "compares" or (effect == "copies" and self.hold(args[1])):
             self._fill(result)
         elif effect in ("writes", "copies"):
-            for tensor in _written(func, args, kwargs):
+            for tensor in written(func, args, kwargs):
                 self._proofs.pop(tensor.untyped_storage()._cdata, None)
         elif effect == "converts" and (args[0].dtype == torch.bool or self.hold(args[0])):
             self._proof(result).whole = True
@@ -99,12 +99,7 @@ class BinaryProofs:
     def hold(self, tensor: Tensor) -> bool:
         """Whether a tensor holds 0 and 1 only, for certain."""
         known = self._proofs.get(tensor.untyped_storage()._cdata)
-        return (
-            known is not None
-            and known.whole
-            and known.dtype == tensor.dtype
-            and known.version == _version(tensor)
-        )
+        return known is not None and known.whole and known.dtype == tensor.dtype
 
     def forget(self) -> None:
         """Drops everything known; to be called after each forward pass."""
@@ -113,24 +108,17 @@ class BinaryProofs:
     def _fill(self, view: Tensor) -> None:
         """0 and 1 were just written into a part of a storage, or all of it."""
         known = self._proofs.get(view.untyped_storage()._cdata)
-        now = _version(view)
-        if known is None or (known.dtype, known.version) != (view.dtype, now):
+        if known is None or known.dtype != view.dtype:
             known = self._proof(view)
-        known.version = now + (not view.is_inference())  # torch counts this write afterwards
         known.parts[int(view.storage_offset())] = view.shape, view.stride()
         size = view.untyped_storage().nbytes() // view.element_size()
         known.whole = known.whole or _covers(known.parts, size)
 
     def _proof(self, tensor: Tensor) -> _Proof:
         storage = tensor.untyped_storage()
-        proof = _Proof(StorageWeakRef(storage), tensor.dtype, _version(tensor))
+        proof = _Proof(StorageWeakRef(storage), tensor.dtype)
         self._proofs[storage._cdata] = proof
         return proof
-
-
-def _version(tensor: Tensor) -> int:
-    """Changes with every write, also one that no operation shows; inference tensors have none."""
-    return 0 if tensor.is_inference() else tensor._version
 
 
 def _covers(parts: dict[int, tuple[torch.Size, tuple[int, ...]]], size: int) -> bool:
@@ -157,7 +145,7 @@ def _covers(parts: dict[int, tuple[torch.Size, tuple[int, ...]]], size: int) -> 
     return filled == size
 
 
-def _written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+def written(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
     """The tensors that an operation writes to."""
     named = func._schema.arguments
     values = [*zip(named, args, strict=False), *((a, kwargs.get(a.name)) for a in named)]

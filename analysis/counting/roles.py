@@ -1,4 +1,4 @@
-"""The part each site plays: as the caller says, else as the model says, else unknown."""
+"""The part each site plays: as the caller says, else as the model says, else a guess."""
 
 from __future__ import annotations
 
@@ -54,5 +54,7 @@ class Roles:
     def assign(self, record: SiteRecord, aliases: Mapping[str, tuple[str, ...]]) -> SiteRecord:
         """A record with its role and the further names of its module."""
         role, source = self.of(record.key.name)
+        if source == "guess" and record.origin == "image":
+            role = "stem"  # it reads the data themselves
         names = aliases.get(record.key.name, ())
         return replace(record, role=role, role_source=source, aliases=names)

@@ -106,6 +106,25 @@ def test_an_operand_changed_in_place_afterwards_counts_as_it_was():
     assert only_site(analysis.analyze(InPlace(), [torch.ones(1, 2)], steps=1)).synops == 4
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("samples", [1, 3])
+def test_an_operand_changed_between_two_calls_is_read_at_both(mode, samples):
+    class Changing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = linear(4, 2)
+
+        def forward(self, x):
+            x = x * 1
+            first = self.layer(x)
+            x[:, 1:] = 0
+            return first + self.layer(x)
+
+    with mode():
+        run = analysis.analyze(Changing(), [torch.ones(samples, 4)], steps=1).run
+    assert [site.synops for site in run.sites] == [samples * 4 * 2, samples * 1 * 2]
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 def test_the_autograd_mode_of_the_caller_changes_nothing(mode):
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))

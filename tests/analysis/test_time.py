@@ -298,3 +298,45 @@ def test_a_loop_over_other_steps_than_stated_is_warned_about():
     assert any("ran 4 times" in text and "say steps=4" in text for text in wrong)
     right = analysis.analyze(Loop(4), images, steps=4, neurons=["neuron"]).run.warnings
     assert not any("say steps=" in text for text in right)
+
+
+class StillLoop(nn.Module):
+    """A first layer in a loop over steps, on what a function makes of the image at each."""
+
+    def __init__(self, at_step=lambda x, t: x):
+        super().__init__()
+        self.first, self.second = nn.Linear(4, 3), nn.Linear(3, 2)
+        self.at_step = at_step
+
+    def forward(self, x):
+        for t in range(3):
+            out = self.second((self.first(self.at_step(x, t)) > 0).to(x.dtype))
+        return out
+
+
+def loop_sites(model, **options):
+    x = torch.rand(2, 4, generator=torch.Generator().manual_seed(0))
+    return analysis.analyze(model, [x], steps=3, time_layout="loop", **options)
+
+
+def test_a_loop_that_reads_the_same_image_at_every_step_may_be_charged_once():
+    report = loop_sites(StillLoop())
+    first, second = report.run.sites
+    assert (first.static, first.executed_steps, second.static) == (True, 3, False)
+    once, every = report.under("operand-once").sites.macs, report.sites.macs
+    assert (once[0], every[0]) == (4 * 3, 3 * 4 * 3)
+
+
+@pytest.mark.parametrize(
+    "at_step", [lambda x, t: x + t, lambda x, t: x * 1, lambda x, t: x.mul_(2)]
+)
+def test_a_loop_over_other_values_may_not(at_step):
+    assert not loop_sites(StillLoop(at_step)).run.sites[0].static
+
+
+def test_what_reads_the_image_is_taken_for_the_stem_and_called_a_guess():
+    first, second = loop_sites(StillLoop()).run.sites
+    assert (first.role, first.role_source) == ("stem", "guess")
+    assert (second.role, second.role_source) == ("other", "guess")
+    first, _ = loop_sites(StillLoop(), roles={"first": "gate"}).run.sites
+    assert (first.role, first.role_source) == ("gate", "user")
