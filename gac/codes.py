@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from gac.errors import InputError
 
 
-class PixelCode(nn.Module):
+class PixelCode(nn.Module, ABC):
     """Intensities in [0, 1] to spikes.
 
     Attributes:
@@ -24,6 +25,7 @@ class PixelCode(nn.Module):
         super().__init__()
         self.steps = steps
 
+    @abstractmethod
     def forward(self, images: Tensor, draw: int = 0) -> Tensor:
         """Spikes of intensities.
 
@@ -37,7 +39,6 @@ class PixelCode(nn.Module):
         Raises:
             InputError: If a value is not in [0, 1].
         """
-        raise NotImplementedError
 
 
 class PoissonCode(PixelCode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from torch import Tensor, nn
@@ -41,7 +42,7 @@ class Stem(nn.Module):
         return current.reshape(*images.shape[:2], *current.shape[1:])
 
 
-class Encoder(nn.Module):
+class Encoder(nn.Module, ABC):
     """Images or clips to what the first block reads at every step.
 
     Attributes:
@@ -57,6 +58,7 @@ class Encoder(nn.Module):
         self.stem = Stem(config)
         self.steps = config.steps
 
+    @abstractmethod
     def forward(self, images: Tensor, draw: int = 0) -> Tensor:
         """What the first block reads.
 
@@ -67,7 +69,6 @@ class Encoder(nn.Module):
         Returns:
             ``(B, T, C', H', W')``.
         """
-        raise NotImplementedError
 
 
 class DirectEncoder(Encoder):
