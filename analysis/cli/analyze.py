@@ -9,6 +9,7 @@ from typing import cast, get_args
 import typer
 
 from analysis.cli import options as opt
+from analysis.cli import output_options as out
 from analysis.cli.errors import run
 from analysis.cli.grouped_help import GroupedCommand
 from analysis.cli.idle import refuse_idle
@@ -63,25 +64,25 @@ def analyze(
     silent: opt.Silent = None,
     norm: opt.Norm = None,
     elementwise: opt.Elementwise = None,
-    output: opt.Output = None,
-    by: opt.By = Axis.layer,
-    top: opt.Top = None,
-    per_sample: opt.PerSample = None,
-    crosscheck: opt.Crosscheck = False,
-    flips: opt.Flips = False,
-    coding: opt.Coding = False,
-    against: opt.Against = None,
-    with_published: opt.WithPublished = False,
-    versus: opt.Versus = None,
-    memory: opt.Memory = False,
-    ann: opt.Ann = None,
-    budget: opt.BudgetFile = None,
-    write_budget: opt.WriteBudget = None,
-    margin: opt.Margin = None,
-    junit: opt.Junit = None,
-    arch: opt.Architecture = None,
-    rates: opt.Rates = None,
-    solve_rate: opt.SolveRate = None,
+    output: out.Output = None,
+    by: out.By = Axis.layer,
+    top: out.Top = None,
+    per_sample: out.PerSample = None,
+    crosscheck: out.Crosscheck = False,
+    flips: out.Flips = False,
+    coding: out.Coding = False,
+    against: out.Against = None,
+    with_published: out.WithPublished = False,
+    versus: out.Versus = None,
+    memory: out.Memory = False,
+    ann: out.Ann = None,
+    budget: out.BudgetFile = None,
+    write_budget: out.WriteBudget = None,
+    margin: out.Margin = None,
+    junit: out.Junit = None,
+    arch: out.Architecture = None,
+    rates: out.Rates = None,
+    solve_rate: out.SolveRate = None,
 ) -> None:
     """Counts spikes, synaptic operations and MACs of a network exactly, and prices them.
 
