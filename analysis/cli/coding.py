@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from analysis.code_records import Coding, CodingValue
 from analysis.coding.encoding import encode
 from analysis.coding.measures import measure
 from analysis.coding.observer import can_read_out, steps_within
 from analysis.errors import InputError
 from analysis.estimates import proportion
-from analysis.records import Coding, CodingValue, Run
+from analysis.records import Run
 from analysis.reporting.report import Report
 from gac.msresnet import MSResNet
 

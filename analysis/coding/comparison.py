@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from analysis.code_records import Coding
 from analysis.coding.measures import measure
 from analysis.errors import InputError
-from analysis.records import Coding
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analysis.code_records import Coding, CodingValue
 from analysis.coding.entropies import neuron_entropy, train_entropy
 from analysis.coding.gates import gate_quantities
 from analysis.coding.information import (
@@ -30,7 +31,6 @@ from analysis.coding.trains import (
 )
 from analysis.errors import InputError
 from analysis.estimates import Estimate
-from analysis.records import Coding, CodingValue
 
 TRAIN = "bits/train"
 

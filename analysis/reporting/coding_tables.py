@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.records import Coding, CodingValue
+from analysis.code_records import Coding, CodingValue
 from analysis.reporting.tables import As, Column, Row, Table
 
 OURS = (

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from analysis.code_records import Coding
 from analysis.energy.conventions import PRESETS, Convention, convention
 from analysis.energy.energy import Energy, interval
 from analysis.energy.layers import is_spiking
@@ -15,7 +16,7 @@ from analysis.energy.synapses import spikes_per_synapse
 from analysis.energy.technology import Technology, technology
 from analysis.errors import InputError
 from analysis.estimates import Estimate, proportion
-from analysis.records import Coding, Run, SiteRecord, moment_column
+from analysis.records import Run, SiteRecord, moment_column
 from analysis.reporting import breakdown, by_sample, by_step, counterpart_table, memory_tables
 
 if TYPE_CHECKING:

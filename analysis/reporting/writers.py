@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 
+from analysis.code_records import Coding
 from analysis.energy.conventions import Convention
 from analysis.energy.energy import Energy
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
 from analysis.files import write_text
-from analysis.records import Coding, Run
+from analysis.records import Run
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Cell, Spread, Table
 from analysis.reporting.validity import contradiction
