@@ -8,36 +8,32 @@ the checkpoints.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from threading import Event
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import distributed
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from gac import group
-from gac.augment import Augmented, mixed
+from gac.augment import Augmented
 from gac.config import MSResNetConfig
 from gac.errors import InputError
 from gac.inference import evaluate
-from gac.losses import Penalty, classification_loss
+from gac.losses import Penalty
 from gac.msresnet import MSResNet
-from gac.norms import share_statistics
 from gac.order import Order
 from gac.pictures import Samples
 from gac.plain import from_plain, to_plain
 from gac.progress import EpochRecord, Position, Update, differences, learning_rate
-from gac.randomness import drawing
 from gac.recipes import TrainConfig
 from gac.snapshots import Snapshots
+from gac.updates import Updater
 
 TEST_BATCH = 256
-_MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def fresh_model(config: MSResNetConfig, seed: int) -> MSResNet:
@@ -108,14 +104,9 @@ class Trainer:
         }  # fmt: skip
         self._penalty, self._observe, self._on_update = penalty, observe, on_update
         self._snapshots, self._save_every = snapshots, save_every
-        self.model = model.double() if config.precision == "float64" else model
-        self._device = next(model.parameters()).device
-        self._replica = self._replicated()
-        self._optimiser = torch.optim.SGD(
-            model.parameters(), momentum=config.momentum, weight_decay=config.weight_decay
-        )
-        self._scaler = torch.amp.GradScaler(self._device.type, enabled=config.precision == "fp16")
-        pinned = self._device.type == "cuda"
+        self._updater = Updater(model, config)
+        self.model = self._updater.model
+        pinned = self._updater.device.type == "cuda"
         changed = Augmented(train_set, config)
         mine = Subset(test_set, range(rank, len(test_set), world))
         self._loader = loader(changed, workers, pinned=pinned, batch_sampler=self.order)
@@ -159,9 +150,7 @@ class Trainer:
                 f"the run in {self._snapshots.folder} was made with other settings: "
                 f"{'; '.join(unlike)}"
             )
-        self.model.load_state_dict(content["model"])
-        self._optimiser.load_state_dict(content["optimiser"])
-        self._scaler.load_state_dict(content["scaler"])
+        self._updater.load(content)
         self.position = from_plain(Position, content["position"])
         return True
 
@@ -195,7 +184,10 @@ class Trainer:
             while self.position.batches < batches and not self._stop.is_set():
                 batch = self.position.batches + 1
                 lr = learning_rate(self.config, epoch, batch, batches)
-                loss = self._update(parts, lr, penalty)
+                place, stop = (epoch, self.position.batches), self._stop.is_set()
+                loss, stops = self._updater.update(parts, place, lr, penalty, stop=stop)
+                if stops:  # one process was told to stop: all do
+                    self._stop.set()
                 self.position = replace(
                     self.position, batches=batch, loss_sum=self.position.loss_sum + loss
                 )
@@ -203,50 +195,9 @@ class Trainer:
                 if batch == batches or self._stop.is_set() or self.updates % self._save_every == 0:
                     self._save()
 
-    def _update(
-        self, parts: Iterator[Any], lr: float, penalty: Callable[[], Tensor] | None
-    ) -> float:
-        """One step down the gradient; the loss before it."""
-        count = self.config.accumulate
-        total = 0.0
-        self._optimiser.zero_grad()
-        for part in range(count):
-            with self._unshared() if part + 1 < count else nullcontext():
-                images, labels = next(parts)
-                loss = self._loss(images, labels, part, penalty) / count
-                self._scaler.scale(loss).backward()
-            total += float(loss.detach())
-        world = group.world()
-        total, stops = group.summed([total / world, float(self._stop.is_set())], self._device)
-        if stops:  # one process was told to stop: all do
-            self._stop.set()
-        if not math.isfinite(total):
-            raise InputError(
-                f"the loss became {total} in epoch {self.position.epoch}, batch "
-                f"{self.position.batches + 1}; try a smaller learning rate than {self.config.lr}"
-            )
-        for settings in self._optimiser.param_groups:
-            settings["lr"] = lr
-        self._scaler.step(self._optimiser)
-        self._scaler.update()
-        return total
-
-    def _loss(
-        self, images: Tensor, labels: Tensor, part: int, penalty: Callable[[], Tensor] | None
-    ) -> Tensor:
-        config, device = self.config, self._device
-        place = (self.position.epoch, self.position.batches, part, group.rank())
-        dtype = next(self.model.parameters()).dtype
-        images, labels = (x.to(device, non_blocking=True) for x in (images.to(dtype), labels))
-        images, targets = mixed(images, labels, self.model.config.classes, config, place)
-        # A network that draws, such as one with dropout, draws the same after an interruption.
-        with drawing(config.seed, "update", *place, device=device), self._casting():
-            loss = classification_loss(self._replica(images), targets, config)
-            return loss if penalty is None else loss + penalty()
-
     def _record(self) -> EpochRecord:
         position = self.position
-        with self._casting():
+        with self._updater.casting():
             found = evaluate(self.model, self._test_loader, on_batch=self._interrupt)
         measures = {} if self._observe is None else dict(self._observe(self.model))
         batches = self.order.batches
@@ -269,8 +220,8 @@ class Trainer:
         """One process writes; weights that are not finite would spoil a good snapshot."""
         if self._snapshots is None or group.rank() != 0:
             return
-        state = self.model.state_dict()
-        bad = [name for name, tensor in state.items() if not tensor.isfinite().all()]
+        state = self._updater.state()
+        bad = [name for name, tensor in state["model"].items() if not tensor.isfinite().all()]
         if bad:
             raise InputError(
                 f"weights became infinite or NaN in epoch {self.position.epoch}, first {bad[0]}; "
@@ -281,29 +232,9 @@ class Trainer:
             {
                 "plan": self._plan,
                 "position": to_plain(self.position),
-                "model": state,
-                "optimiser": self._optimiser.state_dict(),
-                "scaler": self._scaler.state_dict(),
+                **state,
             },
         )
-
-    def _casting(self) -> AbstractContextManager[Any]:
-        dtype = _MIXED.get(self.config.precision)
-        return nullcontext() if dtype is None else torch.autocast(self._device.type, dtype)
-
-    def _unshared(self) -> AbstractContextManager[Any]:
-        """Inside, gradients add up in this process; only the last part's pass averages them."""
-        replica = self._replica
-        return replica.no_sync() if isinstance(replica, DistributedDataParallel) else nullcontext()
-
-    def _replicated(self) -> nn.Module:
-        """The network, or its copy that averages gradients over all processes."""
-        if group.world() == 1:
-            return self.model
-        if self.config.sync_norm:
-            share_statistics(self.model)
-        gpu = [self._device] if self._device.type == "cuda" else None
-        return DistributedDataParallel(self.model, device_ids=gpu)
 
 
 def train(

@@ -86,9 +86,11 @@ def test_an_interrupted_run_ends_with_the_weights_of_one_that_never_stopped(
 def test_momentum_and_scaler_come_back_too(trainer):
     _interrupted_after(trainer, 2)
     resumed = trainer()
-    assert not resumed._optimiser.state_dict()["state"]
+    assert not resumed._updater.optimiser.state_dict()["state"]
     resumed.resume()
-    assert len(resumed._optimiser.state_dict()["state"]) == len(list(resumed.model.parameters()))
+    assert len(resumed._updater.optimiser.state_dict()["state"]) == len(
+        list(resumed.model.parameters())
+    )
 
 
 def test_a_stop_during_the_evaluation_loses_no_update(trainer, tiny_config, samples):
