@@ -17,12 +17,14 @@ class Answers:
     Attributes:
         keep: Whether to keep label and classes of every sample.
         known: False once a batch had no labels, or outputs that are no logits.
+        unread: Whether labels came with outputs that are no logits.
         right: Correct answers, one entry per step read (a single one where logits hold no steps).
         labels, classes: Of every sample, if they are kept; ``classes`` one entry per step read.
     """
 
     keep: bool
     known: bool = True
+    unread: bool = False
     right: tuple[int, ...] = ()
     labels: list[int] = field(default_factory=list)
     classes: list[tuple[int, ...]] = field(default_factory=list)
@@ -32,6 +34,7 @@ class Answers:
         found = None if labels is None else classes_by_step(outputs, len(labels), steps)
         if found is None or labels is None:
             self.known = False
+            self.unread = self.unread or labels is not None
             return
         labels = labels.cpu()
         right = (found == labels.unsqueeze(1)).sum(0).tolist()
@@ -43,6 +46,7 @@ class Answers:
     def merge(self, other: Answers) -> None:
         """Takes in what another process heard; its samples come after those that are here."""
         self.known = self.known and other.known
+        self.unread = self.unread or other.unread
         self._count(other.right)
         self.labels += other.labels
         self.classes += other.classes

@@ -24,7 +24,7 @@ from analysis.counting.inputs import (
 )
 from analysis.counting.ledger import Ledger
 from analysis.counting.neurons import Neurons
-from analysis.counting.notices import never_ran, warnings_of
+from analysis.counting.notices import Signs, never_ran, warnings_of
 from analysis.counting.pass_log import PassLog
 from analysis.counting.roles import Roles
 from analysis.counting.rows import Batch, TimeLayout
@@ -186,8 +186,13 @@ class Counting:
         )
         if self.options.per_sample and self.sample_index is not None:
             run = _in_place(run, self.sample_index)
-        notices = warnings_of(run, self.probed or 0.0, ledger.broken, ledger.changed())
-        return replace(run, warnings=notices)
+        signs = Signs(
+            probe=self.probed or 0.0,
+            broken=ledger.broken,
+            changed=ledger.changed(),
+            unread=self.answers.unread,
+        )
+        return replace(run, warnings=warnings_of(run, signs))
 
 
 def _in_float64(model: nn.Module, options: Options) -> Counting:

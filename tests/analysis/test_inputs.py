@@ -140,6 +140,23 @@ def test_arguments_that_fit_nothing_are_refused(changes, words):
         analysis.analyze(nn.Sequential(nn.Linear(4, 3)), [X], steps=1, **changes)
 
 
+class Recordings(nn.Module):
+    """Gives out spikes and membranes, as networks of snnTorch do."""
+
+    def forward(self, x):
+        return (x > 0.5).to(x.dtype), x
+
+
+def test_labels_without_logits_are_told():
+    labels = torch.zeros(6, dtype=torch.long)
+    run = analysis.analyze(Recordings(), [(X, labels)], steps=1).run
+    assert any("the outputs are no tensor of logits" in warning for warning in run.warnings)
+    model = Recordings()
+    run = analysis.analyze(model, [(X, labels)], steps=1, forward=lambda x: model(x)[0]).run
+    assert not any("no tensor of logits" in warning for warning in run.warnings)
+    assert run.correct is not None
+
+
 def test_a_function_is_no_model():
     with pytest.raises(analysis.InputError, match="must be a torch module, got function"):
         analysis.analyze(lambda x: x, [X], steps=1)
