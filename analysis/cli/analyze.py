@@ -110,9 +110,11 @@ def analyze(
     if arch is not None:
         _only_architecture(files, rates, solve_rate)
         refuse_idle(context, files, arch=True)
-        from analysis.cli.architecture import Question, answer
+        from analysis.cli.question import Question
 
         question = Question(name=arch, steps=steps, rates=rates, solve=solve_rate, wanted=wanted)
+        from analysis.cli.architecture import answer
+
         answer(question, rule, prices, output)
         return
     if rates is not None or solve_rate is not None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,10 +14,10 @@ from rich.text import Text
 import gac
 from analysis.cli.files import write_report, write_tables
 from analysis.cli.provenance import made_by
+from analysis.cli.question import Question
 from analysis.energy.conventions import PRESETS, Convention
 from analysis.energy.estimate import MARK, at_rates, parse_energy, solve_rate
 from analysis.energy.technology import Technology
-from analysis.errors import InputError
 from analysis.files import make_folder
 from analysis.pipeline import analyze
 from analysis.reporting.energy_sections import energy_sections, published_energies
@@ -30,45 +28,21 @@ from analysis.reporting.sections import Section
 from analysis.reporting.summary import priced_by, print_section
 from analysis.reporting.tables import Column, Table
 from analysis.reporting.terminal import print_table
-from analysis.reporting.text import joules, parse_share
-from analysis.reporting.wanted import Wanted
+from analysis.reporting.text import joules
 
 if TYPE_CHECKING:
     from analysis.records import Run
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is asked of an architecture.
-
-    Attributes:
-        name: One that `gac.build` knows.
-        steps: Simulation steps T; the architecture's own by default.
-        rates: One rate, or the path of a CSV file of rates by layer.
-        solve: An energy such as ``1.49mJ``; by default those published for the architecture.
-        wanted: Sections on request.
-    """
-
-    name: str
-    steps: int | None = None
-    rates: str | None = None
-    solve: str | None = None
-    wanted: Wanted = field(default_factory=Wanted)
 
 
 def answer(asked: Question, rule: Convention, prices: Technology, output: Path | None) -> None:
     """Prints the energy of an architecture, and writes it to a folder if there is one.
 
     Raises:
-        InputError: If the name is unknown, the rates or the energy can't be used, or a file
-            can't be written.
+        InputError: If a rate names no layer, or a file can't be written.
     """
-    if asked.solve is not None:
-        parse_energy(asked.solve)  # told before anything runs
     if output is not None:
         make_folder(output)
-    rates = Fraction(0) if asked.rates is None else parse_rates(asked.rates)
-    report = Report(at_rates(_one_pass(asked.name, asked.steps), rates), rule, prices)
+    report = Report(at_rates(_one_pass(asked.name, asked.steps), asked.parsed_rates), rule, prices)
     console = Console()
     _print(report, asked, console)
     if output is not None:
@@ -103,48 +77,6 @@ def _one_pass(architecture: str, steps: int | None) -> Run:
     image = torch.randn(1, model.config.in_channels, side, side)
     facts = made_by("gac-analyze") | {"model": f"{architecture}, image {side} x {side}"}
     return analyze(model, [image], provenance=facts).run
-
-
-def parse_rates(text: str) -> Fraction | dict[str, Fraction]:
-    """One rate, or the path of a CSV file with the columns site and rate.
-
-    Raises:
-        InputError: If it is neither, or the file can't be read.
-
-    Example:
-        >>> parse_rates("0.2"), parse_rates("20%")
-        (Fraction(1, 5), Fraction(1, 5))
-    """
-    path = Path(text)
-    if path.suffix != ".csv":
-        return _rate(text, "--rates takes a number between 0 and 1 or a .csv file")
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{text}: no UTF-8 text") from error
-    except OSError as error:
-        raise InputError(f"{text}: can't be read: {error.strerror}") from error
-    header, *rows = [row for row in csv.reader(lines) if row] or [[]]
-    if header != ["site", "rate"]:
-        raise InputError(
-            f"{text}: expected the columns site,rate, got {','.join(header) or 'none'}"
-        )
-    rates: dict[str, Fraction] = {}
-    for number, row in enumerate(rows, start=2):
-        where = f"{text}, row {number}"
-        if len(row) != len(header):
-            raise InputError(f"{where}: expected a site and a rate, got {','.join(row)}")
-        if row[0] in rates:
-            raise InputError(f"{where}: a second rate for {row[0]}")
-        rates[row[0]] = _rate(row[1], f"{where}: expected a rate")
-    return rates
-
-
-def _rate(text: str, expected: str) -> Fraction:
-    try:
-        return parse_share(text)
-    except ValueError as error:
-        raise InputError(f"{expected}, got {text!r}") from error
 
 
 def _print(report: Report, asked: Question, console: Console) -> None:

@@ -204,6 +204,8 @@ def _in_float64(model: nn.Module, options: Options) -> Counting:
 
 def count(model: nn.Module, batches: Iterable[Any], options: Options) -> Run:
     """Counts everything that a model does on batches of samples, here and in other processes."""
+    if isinstance(batches, Tensor):
+        raise InputError("batches are a list of batches, got a single tensor: write [tensor]")
     if not (options.across_processes and is_shared()):
         return _counted(model, batches, options).result()
     if options.until is not None:

@@ -59,11 +59,21 @@ def at_rates(run: Run, rates: Fraction | Mapping[str, Fraction]) -> Run:
     )
 
 
-def _resolve(run: Run, rates: Fraction | Mapping[str, Fraction]) -> dict[str, Fraction]:
+def checked_rates(rates: Fraction | Mapping[str, Fraction]) -> Mapping[str, Fraction]:
+    """Rates by pattern of sites; one rate stands for all.
+
+    Raises:
+        InputError: If one is not between 0 and 1.
+    """
     patterns = {"*": rates} if isinstance(rates, Fraction) else rates
     for pattern, rate in patterns.items():
         if not 0 <= rate <= 1:
             raise InputError(f"a rate must be between 0 and 1, got {float(rate):g} for {pattern}")
+    return patterns
+
+
+def _resolve(run: Run, rates: Fraction | Mapping[str, Fraction]) -> dict[str, Fraction]:
+    patterns = checked_rates(rates)
     found = {}
     for site in run.sites:
         name = site.key.name

@@ -53,11 +53,21 @@ def test_a_report_is_priced_again_without_loading_torch(tmp_path):
     assert done.stdout.splitlines()[-1] == "False"
 
 
-def test_a_missing_file_is_told_without_loading_torch():
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["missing.pth"], "missing.pth does not exist"),
+        (["--arch", "nope", "--rates", "0.2"], "unknown model 'nope'"),
+        (["--arch", "msresnet18", "--rates", "7"], "a rate must be between 0 and 1, got 7"),
+        (["--arch", "msresnet18", "--solve-rate", "much"], "expected an energy"),
+    ],
+)
+def test_bad_arguments_are_told_without_loading_torch(arguments, words):
     check = (
         "import sys; from analysis.cli.analyze import app\n"
-        "try: app(['missing.pth'], standalone_mode=False)\n"
+        f"try: app({arguments!r}, standalone_mode=False)\n"
         "except Exception as error: print(error, 'torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "missing.pth does not exist False"
+    assert done.stdout.startswith(words)
+    assert done.stdout.strip().endswith("False")

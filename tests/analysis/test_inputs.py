@@ -157,6 +157,11 @@ def test_labels_without_logits_are_told():
     assert run.correct is not None
 
 
+def test_a_tensor_is_no_list_of_batches():
+    with pytest.raises(analysis.InputError, match=r"write \[tensor\]"):
+        analysis.analyze(nn.Linear(4, 3), X, steps=1)
+
+
 def test_a_function_is_no_model():
     with pytest.raises(analysis.InputError, match="must be a torch module, got function"):
         analysis.analyze(lambda x: x, [X], steps=1)
