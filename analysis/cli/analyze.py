@@ -11,7 +11,7 @@ import typer
 from analysis.cli import options as opt
 from analysis.cli import output_options as out
 from analysis.cli.errors import run
-from analysis.cli.grouped_help import GroupedCommand
+from analysis.cli.grouped_help import OneScreen, application
 from analysis.cli.idle import refuse_idle
 from analysis.energy import conventions
 from analysis.energy import technology as technologies
@@ -22,11 +22,11 @@ from analysis.reporting.text import parse_share
 from analysis.reporting.wanted import Wanted
 
 # Plain help: typer's boxed one loads a Markdown renderer, half of the time it takes to answer.
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = application()
 
 
 @app.command(
-    cls=GroupedCommand,
+    cls=OneScreen,
     epilog="""Examples:
   gac-analyze                                                the network that comes with it
   gac-analyze runs/digits/last.pth --convention eq17 --output out

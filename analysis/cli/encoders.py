@@ -12,10 +12,11 @@ from typing import Annotated, NoReturn
 import typer
 
 from analysis.cli.errors import run
+from analysis.cli.grouped_help import application
 from analysis.errors import InputError
 
 PROGRAM = "python -m analysis.cli.encoders"
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = application()
 
 
 @app.command(

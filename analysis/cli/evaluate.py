@@ -9,12 +9,13 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from analysis.cli.errors import run
+from analysis.cli.grouped_help import application
 from analysis.files import write_text
 from gac.data import DATASETS
 
 PROGRAM = "gac-eval"
 # Plain help: typer's boxed one loads a Markdown renderer, half of the time it takes to answer.
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = application()
 
 
 @app.command(

@@ -10,10 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import typer
-
 from analysis.cli.errors import run
-from analysis.cli.train_options import GroupedHelp, option, with_settings
+from analysis.cli.grouped_help import Manual, application
+from analysis.cli.train_options import option, with_settings
 from analysis.cli.training_plan import Plan
 from gac.config import MSResNetConfig
 from gac.data import DATASETS, data_source, preprocessing_for
@@ -26,13 +25,13 @@ PROGRAM = "gac-train"
 TRAINABLE = [name for name, source in DATASETS.items() if source.classes]
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = application()
 
 _WHAT, _RUN = "What to train", "The run"
 
 
 @app.command(
-    cls=GroupedHelp,
+    cls=Manual,
     epilog="Examples:\n\n"
     "gac-train --recipe digits --epochs 5 --output runs/quick\n\n"
     "gac-train --recipe cifar100 --data-root DATA --device cuda --precision bf16 --dry-run\n\n"

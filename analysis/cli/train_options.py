@@ -8,29 +8,8 @@ from dataclasses import fields
 from typing import Annotated, Any, get_type_hints
 
 import typer
-from typer.core import TyperCommand
 
 from gac.recipes import RECIPES, TrainConfig, choices, meaning
-
-
-class GroupedHelp(TyperCommand):
-    """Plain help with its options under headings, in the order they are declared.
-
-    typer's boxed help loads a Markdown renderer, half of the time it takes to answer.
-    """
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Writes one section per group."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                name = getattr(parameter, "rich_help_panel", None) or "Options"
-                groups.setdefault(name, []).append(record)
-        for name, records in groups.items():
-            with formatter.section(name):
-                formatter.write_dl(records)
-
 
 _GROUPS = {
     "Optimiser": (
