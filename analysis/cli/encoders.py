@@ -14,6 +14,7 @@ import typer
 from analysis.cli.errors import run
 from analysis.cli.grouped_help import application
 from analysis.errors import InputError
+from analysis.reporting.tables import shown
 
 PROGRAM = "python -m analysis.cli.encoders"
 app = application()
@@ -55,7 +56,9 @@ def encoders(
     console.print(f"{len(study.cells) - len(study.missing())} of {len(study.cells)} trained")
     for cell in left[:most]:
         accuracy = study.train(cell)
-        console.print(f"{cell.encoding}, T = {cell.steps}, seed {cell.seed}: {accuracy:.2%}")
+        console.print(
+            f"{cell.encoding}, T = {cell.steps}, seed {cell.seed}: {shown(accuracy, 'percent')}"
+        )
     for path in study.write():
         console.print(f"Written: {path}", soft_wrap=True)
 

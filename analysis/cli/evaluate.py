@@ -99,9 +99,11 @@ def _text(done: Any) -> str:
 
 def _share(right: int, samples: int) -> str:
     from analysis.estimates import proportion
+    from analysis.reporting.tables import shown
 
     found = proportion(right, samples)
-    return f"{found.value:7.2%}  [{found.low:.2%}, {found.high:.2%}]  {right:,} of {samples:,}"
+    value, low, high = (shown(x, "percent") for x in (found.value, found.low, found.high))
+    return f"{value:>8}  [{low}, {high}]  {right:,} of {samples:,}"
 
 
 def main() -> NoReturn:

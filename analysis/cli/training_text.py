@@ -24,6 +24,7 @@ from rich.text import Text
 
 from analysis.cli.processes import Place
 from analysis.cli.training_plan import Plan
+from analysis.reporting.tables import shown
 from gac.memory import training_memory
 from gac.order import Order
 from gac.progress import EpochRecord, Update
@@ -106,7 +107,8 @@ def line(record: EpochRecord, epochs: int) -> str:
     )
     return (
         f"epoch {record.epoch:>{len(str(epochs))}}/{epochs}  loss {record.loss:.4f}  "
-        f"test {record.test_accuracy:.2%} ({record.test_correct}/{record.test_samples}){spikes}"
+        f"test {shown(record.test_accuracy, 'percent')} "
+        f"({record.test_correct}/{record.test_samples}){spikes}"
     )
 
 

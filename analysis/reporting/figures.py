@@ -54,7 +54,7 @@ def conventions_figure(report: Report) -> Figure:
             spent = {n: float(energy.exact_pj(c)) for n, c in by_part(energy).items()}
             pieces = tuple(Part(n, spent[n]) for n in PARTS if spent.get(n))
             parts |= {piece.series for piece in pieces}
-            total = ("≥ " if energy.unpriced else "") + joules(energy.energy_pj.value)
+            total = ("≥ " if energy.unpriced else "") + shown(energy.energy_pj.value, "joules")
             bars.append(Bar(rule.name, pieces, total))
     words = "; ".join(f"{bar.label} {bar.text}" for bar in bars)
     return Figure(
@@ -97,7 +97,9 @@ def dearest_sentence(report: Report) -> str:
         return "No weight layer costs anything under this convention and price list."
     key = max(spent, key=lambda k: spent[k])
     share = shown(spent[key] / total, "share")
-    return f"The dearest layer is {key}: {joules(spent[key])}, {share} of all weight layers."
+    return (
+        f"The dearest layer is {key}: {shown(spent[key], 'joules')}, {share} of all weight layers."
+    )
 
 
 def rates_figure(report: Report) -> Figure:
@@ -229,7 +231,9 @@ def curve_figure(report: Report) -> Figure:
         )
         for row in rows
     ]  # fmt: skip
-    words = "; ".join(f"{p.label} {shown(p.y, 'percent')} at {joules(p.x)}" for p in points)
+    words = "; ".join(
+        f"{p.label} {shown(p.y, 'percent')} at {shown(p.x, 'joules')}" for p in points
+    )
     return Figure(
         name="accuracy-energy",
         svg=curve(points, ("energy per sample", "accuracy"), joules),

@@ -88,8 +88,8 @@ def _conventions(report: Report) -> Section:
         title="Conventions side by side",
         short="Conventions",
         lead="One run, one set of exact counts, booked in the ways the literature books them. "
-        "Compare energies only within a row of this list, never across papers that do not say "
-        "which one they used.",
+        "Two networks compare only under one of them; an energy that does not say which it is "
+        "under compares with none.",
         figures=(figures.conventions_figure(report),),
         tables=(conventions_table(report),),
     )

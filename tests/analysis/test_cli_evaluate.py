@@ -32,7 +32,7 @@ def test_the_shipped_network_step_by_step(command, tmp_path):
     # Folding norms moves sums by their last bits: at most one image may change sides.
     assert found["correct_by_step"] == pytest.approx(right, abs=1)
     assert (found["samples"], found["correct"]) == (360, found["correct_by_step"][-1])
-    assert f"top-1       {found['correct'] / 360:.2%}" in out
+    assert f"top-1       {100 * found['correct'] / 360:.2f} %" in out
     assert "note: weights of the last epoch" in out
 
 

@@ -19,7 +19,6 @@ from analysis.reporting.report import Report
 from analysis.reporting.sections import Section, sections
 from analysis.reporting.spike_driven import not_spike_driven
 from analysis.reporting.tables import Cell, number, shown
-from analysis.reporting.text import joules, si
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -105,14 +104,14 @@ def _svg(figure: Figure) -> Markup:
 
 def _cards(report: Report) -> list[Card]:
     prices = f"{report.convention.name}, {report.technology.name}"
-    energy = _card(report, "Energy per sample", "energy_pj", joules, prices)
+    energy = _card(report, "Energy per sample", "energy_pj", partial(shown, kind="joules"), prices)
     if report.energy.unpriced:
         energy = replace(energy, value=f"≥ {energy.value}")
     others = (
         ("Accuracy", "accuracy", partial(shown, kind="percent"), ""),
         ("Firing rate", "firing_rate", partial(shown, kind="rate"), "spikes per neuron and step"),
-        ("Accumulates", "acs", si, "per sample"),
-        ("Multiply-accumulates", "macs", si, "per sample"),
+        ("Accumulates", "acs", partial(shown, kind="count"), "per sample"),
+        ("Multiply-accumulates", "macs", partial(shown, kind="count"), "per sample"),
     )
     measured = (card for card in others if not isnan(report.totals.get(card[1], float("nan"))))
     return [energy, *(_card(report, *card) for card in measured)]
