@@ -7,19 +7,19 @@ Each counter's run on a batch is paired with a plain forward right before it; th
 processor times is taken pair by pair. The plain forward runs stem and gate at every step, as the
 released code does. Other work on the machine only ever adds time, so the least times of both are
 compared as well. Ours streams the batches through one analysis, as over a data set; "with set-up"
-analyses each batch anew. Peers that are not installed are named and left out.
+analyses each batch anew. Memory is the peak of what torch's allocator had given out during one
+pass. Peers that are not installed are named and left out.
 """
 
 import argparse
 import copy
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from statistics import mean
 
 import torch
+from steady import keep_freed_memory, peak_mib
 from torch import nn
 
 import analysis
@@ -127,26 +127,6 @@ def seconds(name, model, images, pairs):
     return [(spent(function, model, images), spent(plain, model, images)) for _ in range(pairs)]
 
 
-def peak_mib(name, batch):
-    """Peak of resident memory above that of the loaded model, in a process of its own."""
-    command = [sys.executable, __file__, "--memory-of", name, "--batch", str(batch)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return float(done.stdout) if done.returncode == 0 else float("nan")
-
-
-def memory_of(name, batch):
-    torch.set_num_threads(2)
-    model, images = network(), torch.randn(batch, 3, 32, 32)
-    function = {"plain": plain, **COUNTERS}[name]
-    # The first dispatch mode of a process imports a lot, which is nobody's share.
-    analysis.analyze(nn.Linear(1, 1), [torch.ones(1, 1)], steps=1)
-    function(model, images[:1])
-    before = resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
-    function(model, images)
-    print(resident("VmHWM") - before)
-
-
 def growth(batches, batch):
     """Resident memory during one analysis of many batches, in MiB, at ten places."""
     model, seen = network(), []
@@ -175,11 +155,8 @@ def main():
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--only", default="")
     parser.add_argument("--growth", type=int, metavar="BATCHES")
-    parser.add_argument("--memory-of")
     options = parser.parse_args()
-    if options.memory_of:
-        memory_of(options.memory_of, options.batch)
-        return
+    keep_freed_memory()
     torch.set_num_threads(options.threads)
     if options.growth:
         growth(options.growth, options.batch)
@@ -190,7 +167,7 @@ def main():
         f"msresnet18-cifar, T={STEPS}, batch {options.batch}, {options.threads} threads, "
         f"torch {torch.__version__}, {options.pairs} pairs"
     )
-    base = peak_mib("plain", options.batch)
+    base = peak_mib(lambda: plain(model, images))
     times = f"{'time / plain: median [quartiles]':34} {'least / least':14}"
     print(f"{'counter':28} {times} peak memory / plain")
     for name in COUNTERS:
@@ -203,7 +180,7 @@ def main():
             continue
         low, middle, high = statistics.quantiles([own / base for own, base in found], n=4)
         least = min(own for own, _ in found) / min(base for _, base in found)
-        memory = peak_mib(name, options.batch) / base
+        memory = peak_mib(lambda name=name: COUNTERS[name](model, images)) / base
         print(f"{name:28} {middle:.3f} [{low:.3f}, {high:.3f}]{'':14} {least:<14.3f} {memory:.2f}")
 
 

@@ -5,20 +5,19 @@
 
 Ours keeps channels innermost in memory, an option of the package (`--channels-last`).
 Both run in turns; ratios are taken pair by pair, of processor time on a CPU and of wall time on a
-GPU. The share inside convolutions is what no other code around them can save: with it stands how
-near this is to the limit. Peak memory is that of a process of its own, above the loaded network
-and its optimiser.
+GPU. Other work on the machine only ever adds time, so the least of both are compared as well. The
+share inside convolutions is what no other code around them can save: with it stands how near this
+is to the limit. Peak memory is what torch's allocator gives out during a step, above the loaded
+network and its optimiser.
 """
 
 import argparse
 import statistics
-import subprocess
-import sys
 import time
 from contextlib import nullcontext
-from pathlib import Path
 
 import torch
+from steady import keep_freed_memory, peak_mib
 from straightforward import Straightforward
 from torch import nn
 
@@ -105,7 +104,8 @@ def compare(label, plain_job, our_job, device, pairs):
     shares = [in_convolutions(job, device) for job in (plain_job, our_job)]
     print(
         f"{label:10} {statistics.median(plains):8.3f} s {statistics.median(ours):8.3f} s   "
-        f"{middle:.2f} [{low:.2f}, {high:.2f}]   {shares[0]:.2f}  {shares[1]:.2f}"
+        f"{middle:.2f} [{low:.2f}, {high:.2f}]   {min(plains) / min(ours):<13.2f} "
+        f"{shares[0]:.2f}  {shares[1]:.2f}"
     )
 
 
@@ -117,44 +117,18 @@ def options():
     parser.add_argument("--model", default="msresnet18-cifar")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="float32", choices=["float32", *HALVES])
-    parser.add_argument("--memory-of", choices=["plain", "ours"], help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def peak_mib(which, chosen):
-    """Peak memory of a training step above what the network and its momentum hold."""
-    command = [sys.executable, __file__, "--memory-of", which]
-    for name in ("threads", "batch", "model", "device", "precision"):
-        command += [f"--{name}", str(getattr(chosen, name))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(done.stdout)
-
-
-def memory_of(which, chosen):
-    model, images, casting = prepared(chosen)
-    if which == "plain":
-        model = plain_of(model)
-    else:
-        model = model.to(memory_format=torch.channels_last)
-        images = images.to(memory_format=torch.channels_last)
-    model.train()
-    train(model, images[:2], casting)
-    if chosen.device == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        train(model, images, casting)
-        print((torch.cuda.max_memory_allocated() - before) / 2**20)
-        return
-    before = resident("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
-    train(model, images, casting)
-    print(resident("VmHWM") - before)
-
-
-def resident(field):
-    """Resident memory of this process in MiB, from Linux's own books."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+def peak_of(job, device):
+    """Peak memory of a training step, without what the network and its momentum hold."""
+    job()
+    if device != "cuda":
+        return peak_mib(job)
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    job()
+    return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
 def prepared(chosen):
@@ -169,9 +143,7 @@ def prepared(chosen):
 
 def main():
     chosen = options()
-    if chosen.memory_of:
-        memory_of(chosen.memory_of, chosen)
-        return
+    keep_freed_memory()
     model, images, casting = prepared(chosen)
     device = chosen.device
     print(
@@ -179,7 +151,8 @@ def main():
         f"{chosen.threads} threads, torch {torch.__version__}, {chosen.pairs} pairs"
     )
     print(
-        "           straightforward   ours      ratio: median [quartiles]   in convolutions: each"
+        "           straightforward   ours      ratio: median [quartiles]  least / least "
+        "in convolutions: each"
     )
     plain, quick = plain_of(model).eval(), fast(model, channels_last=True)
     inner = images.to(memory_format=torch.channels_last)
@@ -192,14 +165,9 @@ def main():
     )
     plain.train()
     model = model.train().to(memory_format=torch.channels_last)
-    compare(
-        "training",
-        lambda: train(plain, images, casting),
-        lambda: train(model, inner, casting),
-        device,
-        chosen.pairs,
-    )
-    peaks = [peak_mib(which, chosen) for which in ("plain", "ours")]
+    jobs = lambda: train(plain, images, casting), lambda: train(model, inner, casting)
+    compare("training", *jobs, device, chosen.pairs)
+    peaks = [peak_of(job, device) for job in jobs]
     print(
         f"peak of a training step: {peaks[0]:,.0f} MiB, {peaks[1]:,.0f} MiB, ratio "
         f"{peaks[1] / peaks[0]:.2f}"

@@ -6,7 +6,7 @@ and the backward pass is written out, so that neither builds a graph over the st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from gac.config import NeuronConfig, Surrogate
 
 def triangle(distance: Tensor) -> Tensor:
     """Surrogate gradient max(0, 1 - abs(u)) at distance u = membrane - threshold."""
-    return distance.abs().neg_().add_(1).clamp_(min=0)
+    return torch.rsub(distance.abs(), 1).clamp_(min=0)
 
 
 def rectangle(distance: Tensor) -> Tensor:
@@ -52,8 +52,8 @@ class _Fire(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, current: Tensor, config: NeuronConfig) -> Tensor:
-        membranes = _empty_like(current)
-        spikes = _scan(current, config, list(membranes.unbind(1)))
+        membranes, spikes = _empty_like(current), _empty_like(current)
+        _scan(current, config.threshold, config.decay, membranes.unbind(1), spikes)
         ctx.save_for_backward(membranes)
         ctx.config = config
         return spikes
@@ -61,48 +61,54 @@ class _Fire(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradients: Tensor) -> tuple[Tensor, None]:
-        config: NeuronConfig = ctx.config
         (membranes,) = ctx.saved_tensors
-        surrogate, decay = SURROGATES[config.surrogate], config.decay
         result = torch.empty_like(membranes)
-        later: Tensor | None = None  # gradient of the membrane one step later
-        keep = torch.empty_like(membranes[:, 0])
-        for membrane, gradient, out in zip(
-            *(reversed(x.unbind(1)) for x in (membranes, gradients, result)), strict=True
-        ):
-            slope = surrogate(membrane - config.threshold)
-            if later is None:
-                torch.mul(gradient, slope, out=out)
-            else:
-                if not config.detach_reset:
-                    gradient = torch.addcmul(gradient, membrane, later, value=-decay)
-                slope.mul_(gradient)
-                torch.le(membrane, config.threshold, out=keep)
-                torch.addcmul(slope, keep, later, value=decay, out=out)
-            later = out
+        _scan_back(membranes, gradients, ctx.config, result)
         return result, None
 
 
-def _scan(current: Tensor, config: NeuronConfig, membranes: list[Tensor]) -> Tensor:
-    """Spikes; the membranes of all steps are written into the given tensors.
+def _scan(
+    current: Tensor, threshold: float, decay: float, membranes: Sequence[Tensor], spikes: Tensor
+) -> None:
+    """Writes spikes, and the membranes of all steps.
 
     Args:
         current: ``(B, T, *neurons)``.
-        config: Threshold and decay count.
+        threshold: Membrane above which a neuron fires.
+        decay: Share of the membrane that is left after a step.
         membranes: One ``(B, *neurons)`` per step. The same one again where none is needed later.
+        spikes: ``(B, T, *neurons)``.
     """
-    spikes = _empty_like(current)
     keep = torch.empty_like(current[:, 0])
     before: Tensor | None = None
     for x, membrane, spike in zip(current.unbind(1), membranes, spikes.unbind(1), strict=True):
         if before is None:
             membrane.copy_(x)
         else:
-            torch.le(before, config.threshold, out=keep)  # 1 - spike, as a number
-            torch.addcmul(x, before, keep, value=config.decay, out=membrane)
-        torch.gt(membrane, config.threshold, out=spike)
+            torch.le(before, threshold, out=keep)  # 1 - spike, as a number
+            torch.addcmul(x, before, keep, value=decay, out=membrane)
+        torch.gt(membrane, threshold, out=spike)
         before = membrane
-    return spikes
+
+
+def _scan_back(membranes: Tensor, gradients: Tensor, config: NeuronConfig, result: Tensor) -> None:
+    """Writes the gradient of the current; all are ``(B, T, *neurons)``."""
+    surrogate, decay = SURROGATES[config.surrogate], config.decay
+    keep = torch.empty_like(membranes[:, 0])
+    later: Tensor | None = None  # gradient of the membrane one step later
+    for membrane, gradient, out in zip(
+        *(reversed(x.unbind(1)) for x in (membranes, gradients, result)), strict=True
+    ):
+        slope = surrogate(membrane - config.threshold)
+        if later is None:
+            torch.mul(gradient, slope, out=out)
+        else:
+            if not config.detach_reset:
+                gradient = torch.addcmul(gradient, membrane, later, value=-decay)
+            slope.mul_(gradient)
+            torch.le(membrane, config.threshold, out=keep)
+            torch.addcmul(slope, keep, later, value=decay, out=out)
+        later = out
 
 
 def _empty_like(current: Tensor) -> Tensor:
@@ -113,6 +119,21 @@ def _empty_like(current: Tensor) -> Tensor:
     size = (current.shape[0] * current.shape[1], *image.shape[1:])
     empty = torch.empty(size, dtype=image.dtype, device=image.device, memory_format=order)
     return empty.reshape(current.shape)
+
+
+def _fire(current: Tensor, threshold: float, decay: float) -> Tensor:
+    """Spikes where no gradient is asked for: one membrane serves all steps."""
+    spikes = _empty_like(current)
+    one = torch.empty_like(current[:, 0])
+    _scan(current, threshold, decay, [one] * current.shape[1], spikes)
+    return spikes
+
+
+# One operation of torch, so that whoever watches operations sees a neuron fire, not its arithmetic.
+_OPERATIONS = torch.library.Library("gac", "DEF")
+_OPERATIONS.define("fire(Tensor current, float threshold, float decay) -> Tensor")
+_OPERATIONS.impl("fire", _fire, "CompositeExplicitAutograd")
+_OPERATIONS.impl("fire", lambda current, threshold, decay: _empty_like(current), "Meta")
 
 
 @contextmanager
@@ -157,8 +178,8 @@ class LIF(nn.Module):
         if torch.is_grad_enabled() and current.requires_grad:
             spikes: Tensor = _Fire.apply(current, self.config)
             return spikes
-        one = torch.empty_like(current[:, 0])
-        return _scan(current, self.config, [one] * current.shape[1])
+        fired: Tensor = torch.ops.gac.fire(current, self.config.threshold, self.config.decay)
+        return fired
 
     def extra_repr(self) -> str:
         """Threshold and decay, for `print(model)`."""

@@ -18,7 +18,9 @@ from analysis.counting.tensors import tensors_in
 
 aten = torch.ops.aten
 
-Effect = Literal["converts", "keeps", "compares", "copies", "writes"]
+Effect = Literal["converts", "keeps", "compares", "copies", "writes", "fires"]
+
+_FIRES = {"gac::fire"}  # by name, so that nothing has to be imported
 
 _COMPARES = {aten.gt, aten.ge, aten.lt, aten.le, aten.eq, aten.ne}
 _KEEPS = {
@@ -39,6 +41,8 @@ def effect_of(func: Any) -> Effect | None:
         ('converts', 'compares', 'writes')
     """
     packet = func.overloadpacket
+    if func._schema.name in _FIRES:
+        return "fires"
     if func._schema.is_mutable:
         if packet in _COMPARES:
             return "compares"
@@ -86,6 +90,8 @@ class BinaryProofs:
         effect = effect_of(func)
         if effect == "compares" or (effect == "copies" and self.hold(args[1])):
             self._fill(result)
+        elif effect == "fires":
+            self._proof(result).whole = True
         elif effect in ("writes", "copies"):
             for tensor in written(func, args, kwargs):
                 self._proofs.pop(tensor.untyped_storage()._cdata, None)
