@@ -23,7 +23,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 QUIET = "#7a7a7a"  # of what is beside the point: grids, intervals
 
-_STYLE = {
+_STYLE: Any = {  # rcParams: the stubs of matplotlib know each name by itself
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.titlelocation": "left",
