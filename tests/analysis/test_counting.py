@@ -159,6 +159,25 @@ def test_origins_follow_the_data():
     assert origins["pooled"] == "pooled-spikes"
 
 
+def test_a_learned_scale_or_offset_changes_no_origin():
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fires = Fires()
+            self.scale, self.offset = (nn.Parameter(torch.full((2,), v)) for v in (0.37, 0.21))
+            self.scaled, self.moved = linear(2, 2), linear(2, 2)
+
+        def forward(self, x):
+            spikes = self.fires(x + 1)
+            return self.scaled(spikes * self.scale) + self.moved(x + self.offset)
+
+    report = analysis.analyze(Network(), [torch.zeros(1, 2)], steps=1, neurons=[Fires])
+    assert report.sites.set_index("site").origin.to_dict() == {
+        "scaled": "spikes",
+        "moved": "image",
+    }
+
+
 def test_work_that_no_synapse_does_is_counted_too():
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.BatchNorm2d(2), nn.ReLU(), nn.AvgPool2d(2))
     run = analysis.analyze(model, [torch.ones(3, 1, 4, 4)], steps=1).run

@@ -123,6 +123,25 @@ def test_processes_that_count_differently_are_refused():
         ours._checked([one, other])
 
 
+class OnTheEdge(nn.Module):
+    """Fires where x/3 * 3 > x: rounding decides, differently in float32 and float64."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(1, 2, bias=False)
+
+    def forward(self, x):
+        return self.layer((x / 3 * 3 > x).to(x.dtype))
+
+
+def test_samples_that_flip_add_up_over_the_parts():
+    x = torch.arange(1.0, 41).unsqueeze(1) / 7
+    alone = analysis.analyze(OnTheEdge(), [x], steps=1, flips=True).run
+    shards = [([x[:8]], range(8)), ([x[8:]], range(8, 40))]
+    found = parts(OnTheEdge(), shards, flips=True)
+    assert joined(OnTheEdge(), found, flips=True).flipped == alone.flipped > 0
+
+
 @pytest.mark.parametrize("index", [[0, 0], [0]])
 def test_places_must_name_every_sample_once(index):
     with pytest.raises(analysis.InputError, match="sample_index must name 2 different samples"):

@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import analysis
+import gac.neurons  # registers its operation
 from analysis.counting.proofs import BinaryProofs
 
 X = torch.tensor([[0.5417, -1.0, 2.0, 3.1]])  # fires at three of four
@@ -101,8 +102,22 @@ def all_but_one(spikes):
     return result
 
 
-MOVES += [by_step, copied_by_step]
+def first_steps_only(spikes):
+    result = torch.full_like(spikes, 0.37)
+    for column, out in zip(spikes.unbind(1)[:2], result.unbind(1), strict=False):
+        torch.gt(column, 0.5, out=out)
+    return result
+
+
+def fired_at_once(spikes):
+    """By the operation of the package's own neuron: 0.6, 0, 0.6, 0.6 fire at every step."""
+    return torch.ops.gac.fire(spikes.unsqueeze(1) * 0.6, 0.5, 0.0).squeeze(1)
+
+
+MOVES += [by_step, copied_by_step, fired_at_once]
 CHANGES |= {
+    "only the first steps written": (first_steps_only, "real", 9),
+    "scaled after it fired": (lambda s: fired_at_once(s).mul_(0.3).add_(0.137), "real", 12),
     "one step not written": (all_but_one, "real", 12),
     "one step written otherwise": (
         lambda s: (r := by_step(s), torch.mul(X[:, 2], 0.37, out=r[:, 2]))[0], "real", 9,

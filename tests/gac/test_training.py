@@ -76,6 +76,18 @@ def test_the_learning_rate_follows_half_a_cosine(tiny_config, samples):
     assert [record.lr for record in records] == pytest.approx([0.1, 0.075, 0.025])
 
 
+def test_an_update_moves_the_weights_in_proportion_to_its_learning_rate(tiny_config, samples):
+    moved = []
+    for warmup in (0.0, 4.0):  # the only update of the first of four epochs has a quarter of it
+        settings = replace(
+            QUICK, epochs=1, batch_size=36, warmup_epochs=warmup, precision="float64"
+        )
+        before = fresh_model(tiny_config, seed=0).double().head.weight.detach().clone()
+        model, _ = _train(tiny_config, samples, settings)
+        moved.append(float((model.head.weight.detach() - before).norm()))
+    assert moved[0] / moved[1] == pytest.approx(4)
+
+
 def test_a_loss_that_is_not_finite_stops_with_a_clear_line(tiny_config, samples):
     with pytest.raises(InputError, match=r"the loss became \w+ in epoch \d, .* than 1e\+30"):
         _train(tiny_config, samples, replace(QUICK, lr=1e30))
