@@ -35,17 +35,21 @@ from gac.training import fresh_model, train
 if TYPE_CHECKING:
     import pandas as pd
 
-# Name -> (encoder, gate).
-ENCODINGS: dict[str, tuple[str, GateMode]] = {
-    "direct": ("direct", "full"),
-    "gac": ("gac", "full"),
-    "gac, temporal only": ("gac", "temporal"),
-    "gac, spatial only": ("gac", "spatial"),
-    "gac, gate off": ("gac", "off"),
-    "gac, frozen": ("gac", "frozen"),
-    "gac, permuted": ("gac", "permuted"),
-    "poisson": ("poisson", "full"),
-    "latency": ("latency", "full"),
+# Name -> fields of the network. The gate has kernels of 4 and steps // 2 hidden units unless said.
+ENCODINGS: dict[str, dict[str, Any]] = {
+    "direct": {"encoder": "direct"},
+    "gac": {"encoder": "gac"},
+    "gac, temporal only": {"encoder": "gac", "gate": "temporal"},
+    "gac, spatial only": {"encoder": "gac", "gate": "spatial"},
+    "gac, gate off": {"encoder": "gac", "gate": "off"},
+    "gac, frozen": {"encoder": "gac", "gate": "frozen"},
+    "gac, permuted": {"encoder": "gac", "gate": "permuted"},
+    "gac, kernel 2": {"encoder": "gac", "gate_kernel": 2},
+    "gac, kernel 6": {"encoder": "gac", "gate_kernel": 6},
+    "gac, reduction 1": {"encoder": "gac", "gate_reduction": 1},
+    "gac, reduction 3": {"encoder": "gac", "gate_reduction": 3},
+    "poisson": {"encoder": "poisson"},
+    "latency": {"encoder": "latency"},
 }
 # Done to the trained GAC network, without training again: what its dynamics are worth to it.
 AFTERWARDS: tuple[GateMode, ...] = ("frozen", "permuted", "off")
@@ -118,7 +122,8 @@ class Study:
             Cell(encoding, steps, seed)
             for seed in range(self.seeds)
             for steps in self.steps
-            for encoding in ENCODINGS
+            for encoding, fields in ENCODINGS.items()
+            if steps >= fields.get("gate_reduction", 0)  # or no hidden unit is left
         ]
 
     @property
@@ -189,8 +194,8 @@ class Study:
                 yield f"accuracy_then_{mode}", None, accuracy(with_gate(model, mode), loader)
 
     def _config(self, cell: Cell) -> MSResNetConfig:
-        encoder, gate = ENCODINGS[cell.encoding]
-        return architecture("msresnet8", encoder=encoder, gate=gate, steps=cell.steps, **NETWORK)
+        fields = ENCODINGS[cell.encoding]
+        return architecture("msresnet8", steps=cell.steps, **fields, **NETWORK)
 
     def _read_settings(self) -> dict[str, Any] | None:
         path = self.folder / "settings.json"
