@@ -9,7 +9,13 @@ from typing import Any
 
 _HOME = {
     "Drawing": "drawing",
+    "accuracy_by_step": "trained",
+    "accuracy_energy": "trained",
+    "differences_to": "trained",
     "period_staircase": "observer",
+    "published_plane": "published",
+    "read_networks": "trained",
+    "totals_by_seed": "trained",
 }
 __all__ = list(_HOME)
 

@@ -98,8 +98,8 @@ def drawn(rows: int = 1, columns: int = 1, *, size: tuple[float, float]) -> Iter
     Example:
         >>> with drawn(size=(4, 3)) as panels:
         ...     _ = panels[0, 0].plot([1, 2], color=COLOURS[0])
-        >>> panels[0, 0].figure.get_figwidth()
-        4.0
+        >>> [float(inches) for inches in panels[0, 0].figure.get_size_inches()]
+        [4.0, 3.0]
     """
     with rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained")

@@ -1,0 +1,165 @@
+"""Trained networks in pictures: accuracy against energy, over training seeds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.drawings.drawing import COLOURS, MARKERS, Drawing, drawn
+from analysis.errors import InputError
+from analysis.estimates import mean_of_few
+from analysis.reporting.report import Report
+from analysis.reporting.writers import read_report
+
+Networks = Mapping[str, Mapping[int, Report]]  # name -> training seed -> report on the test set
+
+_FILE = re.compile(r"(?P<network>.+)-seed(?P<seed>\d+)\.json")
+_UJ = 1e-6  # picojoules to microjoules
+_OVER_SEEDS = "Small marks are trainings, large ones their mean with its 95 % interval (Student's)."
+
+
+def read_networks(folder: str | Path) -> dict[str, dict[int, Report]]:
+    """The reports of a study, as `python -m analysis.cli.networks` writes them.
+
+    Raises:
+        InputError: If there are none, or one can't be read.
+    """
+    found = [(match, path) for path in Path(folder).glob("*.json")
+             if (match := _FILE.fullmatch(path.name))]  # fmt: skip
+    if not found:
+        raise InputError(f"no reports NAME-seedN.json in {folder}")
+    networks: dict[str, dict[int, Report]] = {}
+    for match, path in sorted(found, key=lambda pair: (pair[0]["network"], int(pair[0]["seed"]))):
+        networks.setdefault(match["network"], {})[int(match["seed"])] = read_report(path)
+    return networks
+
+
+def totals_by_seed(networks: Networks, conventions: Sequence[str]) -> pd.DataFrame:
+    """One row per training and convention.
+
+    Columns: network, seed, convention, accuracy (%), firing_rate, energy_uj (per sample).
+    """
+    rows = [
+        {
+            "network": name,
+            "seed": seed,
+            "convention": rule,
+            "accuracy": 100 * report.totals.accuracy,
+            "firing_rate": report.totals.firing_rate,
+            "energy_uj": _UJ * report.under(rule).totals.energy_pj,
+        }
+        for name, seeds in networks.items()
+        for seed, report in seeds.items()
+        for rule in conventions
+    ]
+    return pd.DataFrame(rows)
+
+
+def differences_to(networks: Networks, base: str, conventions: Sequence[str]) -> pd.DataFrame:
+    """How every network differs from one of them with the same seeds.
+
+    Columns: network, quantity (accuracy in points, firing_rate, or the energy under a convention
+    in µJ), seeds (that both have), mean, low and high of the 95 % interval of the mean.
+    """
+    frame = totals_by_seed(networks, conventions)
+    wide = frame.pivot_table(
+        index=["network", "seed"], columns="convention", values="energy_uj", sort=False
+    )
+    same = frame.drop_duplicates(["network", "seed"]).set_index(["network", "seed"])
+    wide = same[["accuracy", "firing_rate"]].join(wide).reset_index()
+    by_name = {
+        str(name): part.drop(columns="network").set_index("seed")
+        for name, part in wide.groupby("network")
+    }
+    rows = []
+    for name in networks:
+        if name == base:
+            continue
+        for quantity, values in (by_name[name] - by_name[base]).items():
+            pairs = values.dropna().tolist()
+            if pairs:
+                found = mean_of_few(pairs)
+                rows.append((name, quantity, len(pairs), found.value, found.low, found.high))
+    return pd.DataFrame(rows, columns=["network", "quantity", "seeds", "mean", "low", "high"])
+
+
+def accuracy_energy(
+    networks: Networks,
+    conventions: Sequence[str] = ("operand", "operand-once"),
+    name: str = "accuracy-energy",
+) -> Drawing:
+    """Networks on the accuracy-energy plane, a panel for each convention.
+
+    Args:
+        networks: With labels, so that there is an accuracy.
+        conventions: Presets.
+        name: Of the files.
+    """
+    frame = totals_by_seed(networks, conventions)
+    with drawn(1, len(conventions), size=(3.6 * len(conventions), 3.4)) as panels:
+        for panel, rule in zip(panels[0], conventions, strict=True):
+            for place, network in enumerate(networks):
+                chosen = frame[(frame.network == network) & (frame.convention == rule)]
+                _point(panel, chosen.energy_uj, chosen.accuracy, place, network)
+            panel.set(xlabel="energy per image, µJ", title=f"convention {rule}")
+        panels[0, 0].set_ylabel("test accuracy, %")
+        panels[0, -1].legend(title="network")
+    return Drawing(
+        name=name,
+        figure=panels[0, 0].figure,
+        caption="The same trainings under each convention: accuracy on the test set against energy "
+        f"per image, 45 nm. {_OVER_SEEDS}",
+        data=frame,
+    )
+
+
+def accuracy_by_step(networks: Networks, convention: str = "operand") -> Drawing:
+    """Accuracy against energy if a network is read out after each step.
+
+    Args:
+        networks: With labels, so that there is an accuracy.
+        convention: A preset.
+    """
+    rows = [
+        (name, seed, row["step"], _UJ * row["energy_pj"], 100 * row["accuracy"])
+        for name, seeds in networks.items()
+        for seed, report in seeds.items()
+        for row in report.under(convention).curve.to_dict("records")
+    ]
+    frame = pd.DataFrame(rows, columns=["network", "seed", "step", "energy_uj", "accuracy"])
+    with drawn(size=(6, 3.6)) as panels:
+        panel = panels[0, 0]
+        for place, network in enumerate(networks):
+            steps = [group for _, group in frame[frame.network == network].groupby("step")]
+            means = [(g.energy_uj.mean(), mean_of_few(g.accuracy.tolist())) for g in steps]
+            x, y = [energy for energy, _ in means], [found.value for _, found in means]
+            panel.plot(x, y, color=COLOURS[place], marker=MARKERS[place], label=network)
+            for energy, found in means:
+                panel.plot([energy] * 2, [found.low, found.high], color=COLOURS[place], alpha=0.5)
+        panel.set(xlabel=f"energy per image so far, µJ ({convention})", ylabel="test accuracy, %")
+        panel.legend(title="network")
+    return Drawing(
+        name="accuracy-by-step",
+        figure=panel.figure,
+        caption="Networks stopped after 1, 2, ... T steps: accuracy of the mean of the logits so "
+        "far against the energy spent so far. Mean over the training seeds with its 95 % interval "
+        "(Student's).",
+        data=frame,
+    )
+
+
+def _point(panel: Any, x: pd.Series[float], y: pd.Series[float], place: int, label: str) -> None:
+    """All trainings of a network, and their mean with its intervals both ways."""
+    colour, marker = COLOURS[place], MARKERS[place]
+    panel.plot(x, y, marker, color=colour, markersize=3, alpha=0.5, linestyle="none")
+    across, up = mean_of_few(x.tolist()), mean_of_few(y.tolist())
+    panel.plot([across.low, across.high], [up.value] * 2, color=colour, linewidth=1.2)
+    panel.plot([across.value] * 2, [up.low, up.high], color=colour, linewidth=1.2)
+    panel.plot(
+        across.value, up.value, marker, color=colour, markersize=8, markeredgecolor="white",
+        label=label,
+    )  # fmt: skip
