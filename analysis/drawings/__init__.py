@@ -9,7 +9,12 @@ from typing import Any
 
 _HOME = {
     "Drawing": "drawing",
+    "energy_by_convention": "energies",
+    "energy_by_technology": "prices",
+    "energy_with_memory": "prices",
+    "implied_rates": "published_energies",
     "period_staircase": "observer",
+    "published_contents": "published_energies",
 }
 __all__ = list(_HOME)
 
