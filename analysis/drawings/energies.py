@@ -136,11 +136,10 @@ def _visible(frame: pd.DataFrame) -> list[str]:
 
 def _caption(reports: Mapping[str, Report], frames: Mapping[str, pd.DataFrame]) -> str:
     totals = {label: _totals(frame) for label, frame in frames.items()}
-    factors = [f"{t.max() / t.min():.1f} times ({label})" for label, t in totals.items()]
+    factors = [f"{t.max() / t.min():.1f} ({label})" for label, t in totals.items()]
     caption = (
         "The same counts under every convention, by part of the network: energy per sample on "
-        "the left, shares on the right. The dearest convention charges what the cheapest does, "
-        f"{', '.join(factors)}."
+        f"the left, shares on the right. Dearest convention over cheapest: {'; '.join(factors)}."
     )
     everything = pd.concat(frames.values())
     thin = [p for p in PARTS if p in {*everything.part} and p not in _visible(everything)]
@@ -148,7 +147,7 @@ def _caption(reports: Mapping[str, Report], frames: Mapping[str, pd.DataFrame]) 
         caption += f" Too thin to be seen: {', '.join(thin)}."
     estimated = [label for label, report in reports.items() if is_estimate(report)]
     if estimated:
-        caption += f" No trained network but {MARK}: {', '.join(estimated)}."
+        caption += f" No trained network but {MARK}: {'; '.join(estimated)}."
     return caption
 
 

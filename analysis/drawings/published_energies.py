@@ -97,7 +97,8 @@ def _contents_panel(panel: Any, frame: pd.DataFrame, *, named: bool) -> None:
         panel.plot(mj[row], row, "|" if at_rate else "o" if fits else "X", color=colour, ms=7)
         panel.text(1.02, row, part.verdict, transform=aside, va="center", fontsize=8)
     names = [f"{part.part}, {part.booked}" for part in frame.itertuples()]
-    panel.set_yticks(range(len(names)), names if named else [""] * len(names))
+    panel.set_yticks(range(len(names)), names)
+    panel.tick_params(axis="y", left=named, labelleft=named)
     panel.set(xscale="log", xlim=(0.05, 100), ylim=(len(names) - 0.5, -0.5))
     panel.set(xlabel="energy per sample, mJ")
     panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

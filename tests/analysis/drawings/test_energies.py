@@ -71,7 +71,7 @@ def test_every_convention_has_a_bar_with_its_total_in_the_order_of_a_report(repo
 
 def test_the_caption_says_how_far_conventions_are_apart(report):
     caption = drawings.energy_by_convention({"two layers": report}).caption
-    assert "4.8 times (two layers)" in caption  # 34.8 / 7.2
+    assert "Dearest convention over cheapest: 4.8 (two layers)" in caption  # 34.8 / 7.2
     assert "no data was run" not in caption
 
 
