@@ -15,6 +15,7 @@ _HOME = {
     "Until": "analysis.counting.sampling",
     "analyze": "analysis.pipeline",
     "convention": "analysis.energy.conventions",
+    "estimate": "analysis.pipeline",
     "published": "analysis.energy.published",
     "read_report": "analysis.reporting.writers",
     "technology": "analysis.energy.technology",

@@ -10,13 +10,17 @@ Counting knows nothing of prices, and everything after `Run` works without the m
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Literal
 
 from analysis.energy import conventions
 from analysis.energy import technology as technologies
 from analysis.energy.conventions import Convention
+from analysis.energy.estimate import at_rates
 from analysis.energy.technology import Technology
 from analysis.records import Role
+from analysis.reporting.compare import PARAMETERS
 from analysis.reporting.report import Report
 
 if TYPE_CHECKING:
@@ -111,3 +115,66 @@ def analyze(
         flips=flips,
     )
     return Report(count(model, batches, options), convention, technology)
+
+
+def estimate(
+    model: nn.Module,
+    shape: Sequence[int],
+    rates: float | Fraction | Mapping[str, float | Fraction] = 0,
+    *,
+    convention: str | Convention = "operand",
+    technology: str | Technology = "45nm-fp32",
+    provenance: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> Report:
+    """What an architecture costs at stated rates, without any data.
+
+    One image of noise goes through the model, which tells what operations there are; how often
+    something was zero in that pass is thrown away, and the weights play no part.
+
+    Args:
+        model: As for `analyze`; trained or not.
+        shape: Of one image, ``(C, H, W)``.
+        rates: Non-zero share of the input of each layer behind the stem, in [0, 1]: one for all,
+            or by module path, where ``*`` stands for anything and the first match counts.
+        convention: How operations are booked.
+        technology: Price list.
+        provenance: Anything the report should say; the number of parameters is in it anyway.
+        **options: Further arguments of `analyze`, such as ``steps`` and ``roles``.
+
+    Returns:
+        The report on one sample, marked as an estimate.
+
+    Raises:
+        InputError: As `analyze`, or if a rate can't be used or names no layer.
+
+    Examples:
+        >>> import torch
+        >>> layer = torch.nn.Linear(4, 4, bias=False)
+        >>> report = estimate(layer, (4,), 0.5, steps=1, roles={"*": "spiking"})
+        >>> int(report.sites.synops[0])  # half of 4 inputs, each meets 4 weights
+        8
+    """
+    import torch
+
+    noise = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+    noise = noise.to(next(model.parameters(), noise))
+    facts = {PARAMETERS: sum(p.numel() for p in model.parameters()), **(provenance or {})}
+    report = analyze(
+        model,
+        [noise],
+        convention=convention,
+        technology=technology,
+        provenance=facts,
+        **options,
+    )
+    return replace(report, run=at_rates(report.run, _exactly(rates)))
+
+
+def _exactly(
+    rates: float | Fraction | Mapping[str, float | Fraction],
+) -> Fraction | dict[str, Fraction]:
+    """The decimal numbers that were written, not the binary ones nearest to them."""
+    if isinstance(rates, Mapping):
+        return {pattern: Fraction(str(rate)) for pattern, rate in rates.items()}
+    return Fraction(str(rates))

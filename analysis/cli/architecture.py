@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 from rich.text import Text
 
@@ -16,10 +14,10 @@ from analysis.cli.files import write_report, write_tables
 from analysis.cli.provenance import made_by
 from analysis.cli.question import Question
 from analysis.energy.conventions import PRESETS, Convention
-from analysis.energy.estimate import MARK, at_rates, parse_energy, solve_rate
+from analysis.energy.estimate import MARK, parse_energy, solve_rate
 from analysis.energy.technology import Technology
 from analysis.files import make_folder
-from analysis.pipeline import analyze
+from analysis.pipeline import estimate
 from analysis.reporting.energy_sections import energy_sections, published_energies
 from analysis.reporting.published_tables import bookings_table, contents_table
 from analysis.reporting.report import Report
@@ -30,9 +28,6 @@ from analysis.reporting.tables import Column, Table
 from analysis.reporting.terminal import print_table
 from analysis.reporting.text import joules
 
-if TYPE_CHECKING:
-    from analysis.records import Run
-
 
 def answer(asked: Question, rule: Convention, prices: Technology, output: Path | None) -> None:
     """Prints the energy of an architecture, and writes it to a folder if there is one.
@@ -42,7 +37,7 @@ def answer(asked: Question, rule: Convention, prices: Technology, output: Path |
     """
     if output is not None:
         make_folder(output)
-    report = Report(at_rates(_one_pass(asked.name, asked.steps), asked.parsed_rates), rule, prices)
+    report = _estimated(asked, rule, prices)
     console = Console()
     _print(report, asked, console)
     if output is not None:
@@ -68,15 +63,17 @@ def _write(report: Report, asked: Question, output: Path) -> list[Path]:
     return write_report(report, output, more)
 
 
-def _one_pass(architecture: str, steps: int | None) -> Run:
-    """Counts of an untrained network on one image of noise: its operations are what matters."""
-    changes = {} if steps is None else {"steps": steps}
-    torch.manual_seed(0)
-    model = gac.build(architecture, **changes)
+def _estimated(asked: Question, rule: Convention, prices: Technology) -> Report:
+    model = gac.build(asked.name, **({} if asked.steps is None else {"steps": asked.steps}))
     side = model.config.image_size
-    image = torch.randn(1, model.config.in_channels, side, side)
-    facts = made_by("gac-analyze") | {"model": f"{architecture}, image {side} x {side}"}
-    return analyze(model, [image], provenance=facts).run
+    return estimate(
+        model,
+        (model.config.in_channels, side, side),
+        asked.parsed_rates,
+        convention=rule,
+        technology=prices,
+        provenance=made_by("gac-analyze") | {"model": f"{asked.name}, image {side} x {side}"},
+    )
 
 
 def _print(report: Report, asked: Question, console: Console) -> None:

@@ -253,3 +253,25 @@ def test_the_rates_that_published_energies_imply(name, steps, printed, free, onc
     for name_of_preset in ("operand", "operand-once", "eq17+dE"):  # the gate as MACs: too much
         found = solved(run, printed, PRESETS[name_of_preset])
         assert "without a single spike" in found.reason
+
+
+def test_an_architecture_is_estimated_at_the_decimal_rate_that_was_written():
+    model = gac.build("msresnet8")
+    states = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    before = torch.random.get_rng_state()
+    report = analysis.estimate(model, (3, 16, 16), 0.1)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(tensor, states[name]) for name, tensor in model.state_dict().items())
+    rated = [site for site in report.run.sites if site.role != "stem"]
+    assert all(site.nonzeros == round(Fraction(1, 10) * site.elements) for site in rated)
+    assert report.run.provenance["parameters"] == sum(p.numel() for p in model.parameters())
+    assert report.run.provenance["notes"] == [MARK]
+
+
+def test_rates_of_single_layers_go_by_pattern():
+    rates = {"stages.*": 0.25, "*": 0.5}
+    report = analysis.estimate(gac.build("msresnet8"), (3, 16, 16), rates, convention="all-ac")
+    in_rate = report.sites.set_index("site").in_rate
+    assert in_rate["stages.0.0.conv2"] == 0.25
+    assert in_rate["head"] == 0.5
+    assert report.convention.name == "all-ac"
