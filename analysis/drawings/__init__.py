@@ -9,6 +9,11 @@ from typing import Any
 
 _HOME = {
     "Drawing": "drawing",
+    "code_cubes": "codes",
+    "code_raster": "codes",
+    "gate_mask": "gates",
+    "gate_over_time": "gates",
+    "gate_shares": "gates",
     "period_staircase": "observer",
 }
 __all__ = list(_HOME)

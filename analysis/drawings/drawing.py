@@ -23,7 +23,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 QUIET = "#7a7a7a"  # of what is beside the point: grids, intervals
 
-_STYLE = {
+_STYLE: Any = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.titlelocation": "left",
@@ -98,7 +98,7 @@ def drawn(rows: int = 1, columns: int = 1, *, size: tuple[float, float]) -> Iter
     Example:
         >>> with drawn(size=(4, 3)) as panels:
         ...     _ = panels[0, 0].plot([1, 2], color=COLOURS[0])
-        >>> panels[0, 0].figure.get_figwidth()
+        >>> float(panels[0, 0].figure.get_figwidth())
         4.0
     """
     with rc_context(_STYLE):
