@@ -9,11 +9,19 @@ from typing import Any
 
 _HOME = {
     "Drawing": "drawing",
+    "alphabet": "observer",
+    "beside_direct": "encoders",
     "code_cubes": "codes",
     "code_raster": "codes",
+    "durations": "observer",
+    "encoders_compared": "encoders",
+    "entropy_by_steps": "entropies",
+    "entropy_by_threshold": "entropies",
+    "gate_changed": "encoders",
     "gate_mask": "gates",
     "gate_over_time": "gates",
     "gate_shares": "gates",
+    "information_by_step": "encoders",
     "period_staircase": "observer",
 }
 __all__ = list(_HOME)
