@@ -61,10 +61,10 @@ def gate_quantities(
     samples = np.ones(len(odds))
     if odds.shape != trains.shape:
         raise InputError(f"a gate {odds.shape} on spikes {trains.shape}: the shapes differ")
-    gate = _sigmoid(odds)
+    gate = sigmoid(odds)
     closed = gate <= float(silent_threshold(threshold, decay))
     return GateQuantities(
-        rank=_rank(as_outputs(log_odds)),
+        rank=rank_over_time(as_outputs(log_odds)),
         closed=_ratio(closed.mean((1, 2)), samples),
         gated_off=_ratio((closed & trains).sum((1, 2)), trains.sum((1, 2))),
         variation=_ratio(gate.std(1).mean(1), samples),
@@ -72,12 +72,13 @@ def gate_quantities(
     )
 
 
-def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+def sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The gate of its log-odds, without overflow."""
     return 0.5 * (1 + np.tanh(odds / 2))
 
 
-def _rank(odds: NDArray[Any]) -> int:
-    """The highest rank of the samples, up to rounding in the precision that came."""
+def rank_over_time(odds: NDArray[Any]) -> int:
+    """The highest rank of log-odds ``(B, T, N)``, up to rounding in the precision that came."""
     floating = odds if odds.dtype.kind == "f" else odds.astype(np.float64)
     resolution = float(np.finfo(floating.dtype).eps) * max(floating.shape[1:])
     return int(np.linalg.matrix_rank(floating, rtol=resolution).max())
