@@ -14,7 +14,7 @@ from pathlib import Path
 
 
 def package_commit() -> str | None:
-    """The commit of the checkout this package runs from, ``-dirty`` with local changes.
+    """The commit of the checkout this package runs from, ``-dirty`` with changes to the code.
 
     None where the package is installed without its history, or git is not there.
     """
@@ -31,7 +31,8 @@ def package_commit() -> str | None:
     if ask("ls-files", "--error-unmatch", here.name) is None:
         return None  # somebody else's repository around an installed copy
     commit = ask("rev-parse", "HEAD")
-    changed = commit and ask("status", "--porcelain", "--untracked-files=no")
+    code = ("--", ":/analysis", ":/gac", ":/pyproject.toml")  # results that grow are no change
+    changed = commit and ask("status", "--porcelain", "--untracked-files=no", *code)
     return f"{commit}-dirty" if changed else commit
 
 

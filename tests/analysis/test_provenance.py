@@ -11,8 +11,10 @@ from analysis.cli import provenance
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
     """A repository with one committed file, from which the package seems to run."""
-    file = tmp_path / "provenance.py"
-    file.write_text("first")
+    for name in ("analysis/provenance.py", "reports/runs.csv"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text("first")
+    file = tmp_path / "analysis" / "provenance.py"
     author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
     for command in (("init", "-q"), ("add", "."), (*author, "commit", "-qm", "first")):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)  # noqa: S607
@@ -25,13 +27,15 @@ def test_a_commit_is_named_and_local_changes_mark_it(checkout):
     assert len(clean) == 40
     (checkout.parent / "untracked").write_text("")
     assert provenance.package_commit() == clean
+    (checkout.parents[1] / "reports" / "runs.csv").write_text("results that grow are no change")
+    assert provenance.package_commit() == clean
     checkout.write_text("other")
     assert provenance.package_commit() == f"{clean}-dirty"
 
 
 def test_the_index_of_the_checkout_is_not_written(checkout):
     os.utime(checkout, (0, 0))  # git would note the new time in its index, under a lock
-    index = checkout.parent / ".git" / "index"
+    index = checkout.parents[1] / ".git" / "index"
     before = index.read_bytes()
     assert provenance.package_commit().isalnum()
     assert index.read_bytes() == before
