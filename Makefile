@@ -2,11 +2,14 @@
 # make test    linters, types, import contracts and tests, under 10 minutes on 2 cores
 # make check   the same plus the slow tests, browser and budget; what CI runs
 # make docs    the documentation as a site, in site/
+# make notebooks  runs all notebooks and keeps their outputs and figures; about three minutes
+# make reports    trains the networks the notebooks draw, where their reports are missing; from
+#                 nothing about three hours, goes on where it was stopped
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check docs lint clean schema refresh-docs
+.PHONY: demo test check docs notebooks reports lint clean schema refresh-docs
 
 demo: $(VENV)/installed
 	$(BIN)/gac-analyze --output reports/demo
@@ -20,6 +23,14 @@ check: lint $(VENV)/installed-all
 
 docs: $(VENV)/installed-all
 	$(BIN)/mkdocs build --strict
+
+notebooks: $(VENV)/installed-dev
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
+
+reports: $(VENV)/installed-dev
+	$(BIN)/python -m analysis.cli.networks reports/digits
+	$(BIN)/python -m analysis.cli.networks reports/mnist5k
+	$(BIN)/python -m analysis.cli.encoders --output reports/encoders
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

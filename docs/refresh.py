@@ -20,7 +20,9 @@ MODULES = {
     "gac-analyze": "analysis.cli.analyze",
     "gac-train": "analysis.cli.train",
     "gac-eval": "analysis.cli.evaluate",
+    "paper": "analysis.cli.paper",
 }
+MARKDOWN = {"paper"}  # programs whose output is part of the page, not a listing
 # page, marker, a program where it is not gac-analyze, and its arguments
 BLOCKS = (
     ("README.md", "demo", ()),
@@ -29,6 +31,7 @@ BLOCKS = (
      ("--arch", "msresnet18", "--rates", "0.2")),
     ("docs/reference/command-line.md", "train help", ("gac-train", "--help")),
     ("docs/reference/command-line.md", "eval help", ("gac-eval", "--help")),
+    ("reports/README.md", "paper", ("paper",)),
 )  # fmt: skip
 
 
@@ -57,8 +60,10 @@ def write_blocks() -> None:
     """Writes every block anew."""
     for page, marker, arguments in BLOCKS:
         head, _, tail = parts(page, marker)
-        block = f"<!-- {marker} begins -->\n```text\n{printed(*arguments)}\n```\n"
-        text = f"{head}{block}<!-- {marker} ends -->{tail}"
+        body = printed(*arguments)
+        if arguments[:1] not in {(name,) for name in MARKDOWN}:
+            body = f"```text\n{body}\n```"
+        text = f"{head}<!-- {marker} begins -->\n{body}\n<!-- {marker} ends -->{tail}"
         (ROOT / page).write_text(text, encoding="utf-8")
 
 

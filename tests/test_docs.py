@@ -22,7 +22,7 @@ from PIL import Image
 from analysis.cli import analyze, evaluate, train
 
 ROOT = Path(__file__).parent.parent
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "reports/README.md", *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
 ELSEWHERE = ("make", "source", "pip", "git", "apt-get")  # of the checkout or of the machine
