@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader, TensorDataset
 from analysis.cli.coding import DRAWS, encoder_pj, spike_code
 from analysis.cli.provenance import made_by
 from analysis.coding.observer import steps_within
+from analysis.drawings.encoders import encoders_compared
 from analysis.errors import InputError
 from analysis.files import make_folder, write_text
 from analysis.pipeline import analyze
-from analysis.reporting.encoder_tables import figure, frame_of, tables
+from analysis.reporting.encoder_tables import frame_of, tables
 from analysis.reporting.report import Report
 from gac.config import GateMode, MSResNetConfig
 from gac.data import load_data, preprocessing_for
@@ -168,9 +169,8 @@ class Study:
             return
         made = (self._read_settings() or {}).get("made", [])
         yield self._written("tables.md", tables(frame, made, self.epochs))
-        path = self.folder / "encoders.png"
-        figure(frame, path)
-        yield path
+        drawing = encoders_compared(frame).save(self.folder)
+        yield self.folder / f"{drawing.name}.png"
 
     def _written(self, name: str, text: str) -> Path:
         write_text(self.folder / name, text)

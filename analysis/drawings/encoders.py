@@ -41,13 +41,15 @@ def encoders_compared(frame: pd.DataFrame) -> Drawing:
         frame: With the columns encoder, steps, seed, quantity, step, value.
 
     Raises:
-        InputError: If a quantity is missing.
+        InputError: If the accuracy is missing; a quantity that no network has is left out.
     """
     whole = frame[frame.step.isna()]
-    data = pd.concat(
-        [_means(_of(whole, quantity), factor) for quantity, (_, factor) in _COMPARED.items()]
-    )
-    words = {quantity: label for quantity, (label, _) in _COMPARED.items()}
+    words = {
+        quantity: label
+        for quantity, (label, _) in _COMPARED.items()
+        if quantity == "accuracy" or (whole.quantity == quantity).any()
+    }
+    data = pd.concat([_means(_of(whole, quantity), _COMPARED[quantity][1]) for quantity in words])
     return Drawing(
         name="encoders-compared",
         figure=_rows(data, words),
@@ -239,7 +241,7 @@ def _mark(panel: Any, height: float, row: Mapping[str, Any], *, place: int, fill
 
 def _bias(whole: pd.DataFrame) -> str:
     """Which encoders' bits about the image are no pure measurement."""
-    found = _of(whole, "image_information_shuffled")
+    found = whole[whole.quantity == "image_information_shuffled"]
     means = _means(found[found.value != 0], 1)
     words = [f"{m['encoder']} {m['value']:+.2f} at T = {m['steps']}" for m in _records(means)]
     return f"Bits of a code with noise hold a bias: {', '.join(words)}." if words else ""

@@ -1,4 +1,4 @@
-"""Trained networks that differ in their encoder: tables and a figure over the seeds."""
+"""Trained networks that differ in their encoder: tables over the seeds."""
 
 from __future__ import annotations
 
@@ -62,11 +62,6 @@ _AFTERWARDS = {
     "accuracy_then_frozen": "gate frozen over time",
     "accuracy_then_permuted": "steps of the gate permuted",
     "accuracy_then_off": "gate off",
-}
-_DRAWN = {
-    "accuracy": "accuracy",
-    "image_information": "information about the image, bits/train",
-    "dynamic_duration": "T_E per neuron, steps",
 }
 
 
@@ -196,35 +191,3 @@ def _cell(found: Estimate | None, how: str) -> str:
 def _markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     sides = [":--", *["--:"] * (len(headings) - 1)]
     return "\n".join(f"| {' | '.join(line)} |" for line in (headings, sides, *rows))
-
-
-def figure(frame: pd.DataFrame, path: Path) -> None:
-    """Means and intervals of all encoders, one row of panels per number of steps."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    found, order = over_seeds(frame), list(dict.fromkeys(frame.encoder))[::-1]
-    all_steps = sorted(frame.steps.unique())
-    drawing = Figure(figsize=(11, 0.9 + 2.6 * len(all_steps)), layout="constrained")
-    FigureCanvasAgg(drawing)
-    panels = drawing.subplots(len(all_steps), len(_DRAWN), sharey=True, squeeze=False)
-    for row, steps in zip(panels, all_steps, strict=True):
-        for panel, (quantity, title) in zip(row, _DRAWN.items(), strict=True):
-            _draw(panel, [found.get((steps, encoder, quantity)) for encoder in order])
-            panel.set_title(f"{title}, T = {steps}", fontsize=9, loc="left")
-            panel.set_yticks(range(len(order)), order, fontsize=8)
-    drawing.suptitle(
-        "Mean over training seeds with its 95 % interval; the analysis is our reconstruction",
-        fontsize=9,
-    )
-    drawing.savefig(path, dpi=130)
-
-
-def _draw(panel: Any, values: Sequence[Estimate | None]) -> None:
-    for height, found in enumerate(values):
-        if found is not None:
-            panel.plot([found.low, found.high], [height, height], color="#7a7a7a", linewidth=1.6)
-            panel.plot(found.value, height, "o", color="#0b5cad", markersize=5)
-    panel.grid(axis="x", color="#dddddd", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.tick_params(labelsize=8)

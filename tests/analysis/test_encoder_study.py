@@ -11,8 +11,9 @@ import torch
 
 from analysis.cli.encoder_study import ENCODINGS, Cell, Study, with_gate
 from analysis.cli.encoders import main
+from analysis.drawings.encoders import encoders_compared
 from analysis.errors import InputError
-from analysis.reporting.encoder_tables import RUN_COLUMNS, figure, frame_of, over_seeds, tables
+from analysis.reporting.encoder_tables import RUN_COLUMNS, frame_of, over_seeds, tables
 from gac.registry import architecture
 from gac.training import fresh_model
 
@@ -54,7 +55,7 @@ def test_the_command_trains_what_is_missing_and_goes_on(run, tmp_path):
     made = json.loads((tmp_path / "settings.json").read_text())["made"]
     assert all(f"    {facts['command']}" in text for facts in made)
     assert "our reconstruction" in text
-    assert (tmp_path / "encoders.png").stat().st_size > 10_000
+    assert (tmp_path / "encoders-compared.png").stat().st_size > 10_000
     status, _, err = run(*options[:2], "--epochs", 3)
     assert status == 2
     assert "holds runs with other settings" in err
@@ -136,13 +137,14 @@ def test_means_over_seeds_have_students_interval():
     assert found.high - found.value == pytest.approx(reach, rel=1e-3)
 
 
-def test_a_single_seed_has_no_interval_and_no_verdict(tmp_path):
+def test_a_single_seed_has_no_interval_and_no_verdict():
     frame = measured({"direct": [0.98], "gac": [0.90]})
     text = tables(frame, [], epochs=1)
     assert "[" not in text.split("## T = 2")[1]
     assert "no difference that these seeds could show" in text
-    figure(frame, tmp_path / "figure.png")
-    assert (tmp_path / "figure.png").exists()
+    drawing = encoders_compared(frame)
+    assert list(drawing.data.encoder) == ["direct", "gac"]
+    assert drawing.data.low.isna().all()
 
 
 def test_a_gate_changed_after_training_keeps_all_other_weights():

@@ -107,7 +107,12 @@ def test_a_changed_gate_stands_beside_the_trained_one(frame):
 
 
 def test_what_was_not_measured_is_one_clear_line(frame):
-    with pytest.raises(InputError, match="no dynamic_duration among"):
-        drawings.encoders_compared(frame[frame.quantity != "dynamic_duration"])
+    with pytest.raises(InputError, match="no accuracy among"):
+        drawings.encoders_compared(frame[frame.quantity != "accuracy"])
     with pytest.raises(InputError, match="no network with direct coding"):
         drawings.beside_direct(frame[frame.encoder != "direct"])
+
+
+def test_a_quantity_that_no_network_has_takes_no_panel(frame):
+    drawing = drawings.encoders_compared(frame[frame.quantity != "dynamic_duration"])
+    assert len(drawing.figure.axes) == 3
