@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from analysis.cli.allocator import keep_freed_memory
 from analysis.cli.coding import MOST_SAMPLES, check_coding, code_of
 from analysis.cli.custom import from_functions
 from analysis.cli.job import Job, Outcome
@@ -41,6 +42,7 @@ def run_job(job: Job, file: Path | None, convention: Convention, technology: Tec
     Raises:
         InputError: If the checkpoint, the data or the device can't be used.
     """
+    keep_freed_memory()
     subject = (from_functions if job.model else from_checkpoint)(job, file)
     network = check_coding(subject.model) if job.coding else None
     place = Place.of_this_process()

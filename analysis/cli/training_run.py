@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Subset
 
+from analysis.cli.allocator import keep_freed_memory
 from analysis.cli.processes import Place, joined
 from analysis.cli.provenance import made_by
 from analysis.cli.training_log import RunLog
@@ -57,6 +58,7 @@ def run_plan(plan: Plan) -> None:
     Raises:
         InputError: If anything can't be used, or the loss stops being finite.
     """
+    keep_freed_memory()
     place = Place.of_this_process()
     device = _device(plan, place)
     with joined(place, device):
