@@ -7,8 +7,8 @@ Each counter's run on a batch is paired with a plain forward right before it; th
 processor times is taken pair by pair. The plain forward runs stem and gate at every step, as the
 released code does. Other work on the machine only ever adds time, so the least times of both are
 compared as well. Ours streams the batches through one analysis, as over a data set; "with set-up"
-analyses each batch anew. Memory is the peak of what torch's allocator had given out during one
-pass. Peers that are not installed are named and left out.
+analyses each batch anew. Freed memory stays with the process, as in gac-analyze. Memory is the peak of what torch's
+allocator had given out during one pass. Peers that are not installed are named and left out.
 """
 
 import argparse
@@ -19,11 +19,12 @@ from pathlib import Path
 from statistics import mean
 
 import torch
-from steady import keep_freed_memory, peak_mib
+from peak import peak_mib
 from torch import nn
 
 import analysis
 import gac
+from analysis.cli.allocator import keep_freed_memory
 
 STEPS = 6
 

@@ -7,8 +7,8 @@ Ours keeps channels innermost in memory, an option of the package (`--channels-l
 Both run in turns; ratios are taken pair by pair, of processor time on a CPU and of wall time on a
 GPU. Other work on the machine only ever adds time, so the least of both are compared as well. The
 share inside convolutions is what no other code around them can save: with it stands how near this
-is to the limit. Peak memory is what torch's allocator gives out during a step, above the loaded
-network and its optimiser.
+is to the limit. Freed memory stays with the process, as in gac-train. Peak memory is what torch's
+allocator gives out during a step, above the loaded network and its optimiser.
 """
 
 import argparse
@@ -17,11 +17,12 @@ import time
 from contextlib import nullcontext
 
 import torch
-from steady import keep_freed_memory, peak_mib
+from peak import peak_mib
 from straightforward import Straightforward
 from torch import nn
 
 import gac
+from analysis.cli.allocator import keep_freed_memory
 from gac.fast import fast
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}

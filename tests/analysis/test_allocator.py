@@ -26,6 +26,4 @@ print(pages())
 def test_memory_that_was_freed_is_used_again_without_new_pages():
     command = [sys.executable, "-c", SCRIPT]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert (
-        int(done.stdout) < 2000
-    )  # of 163,840 pages that were written; by default a new one in ten
+    assert int(done.stdout) < 2000  # of 163,840 pages that were written
