@@ -7,8 +7,9 @@ Each counter's run on a batch is paired with a plain forward right before it; th
 processor times is taken pair by pair. The plain forward runs stem and gate at every step, as the
 released code does. Other work on the machine only ever adds time, so the least times of both are
 compared as well. Ours streams the batches through one analysis, as over a data set; "with set-up"
-analyses each batch anew. Freed memory stays with the process, as in gac-analyze. Memory is the peak of what torch's
-allocator had given out during one pass. Peers that are not installed are named and left out.
+analyses each batch anew. Freed memory stays with the process, as in gac-analyze. Memory is the
+peak of what torch's allocator had given out during one pass. Peers that are not installed are
+named and left out.
 """
 
 import argparse
