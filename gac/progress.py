@@ -116,6 +116,25 @@ def learning_rate(config: TrainConfig, epoch: int, batch: int, batches: int) -> 
     return cosine * min(1.0, made / rise) if rise else cosine
 
 
+def budget_share(config: TrainConfig, epoch: int, batch: int, batches: int) -> float:
+    """How much of a budget's weight counts: a linear rise, then all of it.
+
+    Args:
+        config: ``epochs`` and ``budget_ramp`` count.
+        epoch: From 1.
+        batch: In the epoch, from 1.
+        batches: Updates per epoch.
+
+    Example:
+        >>> settings = TrainConfig(epochs=4, budget_ramp=0.5)
+        >>> [budget_share(settings, epoch, 10, 10) for epoch in (1, 2, 3)]
+        [0.5, 1.0, 1.0]
+    """
+    rise = config.budget_ramp * config.epochs * batches
+    made = (epoch - 1) * batches + batch
+    return min(1.0, made / rise) if rise else 1.0
+
+
 def differences(there: Mapping[str, Any], here: Mapping[str, Any], name: str = "") -> list[str]:
     """What two nested tables of plain values disagree on, one phrase each.
 

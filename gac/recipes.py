@@ -126,6 +126,13 @@ class TrainConfig:
         lambda v: 0 <= v < _INFINITY,
         "at least 0",
     )
+    budget_ramp: float = _setting(
+        "share of the training over which that weight rises from 0: a network that has not learnt "
+        "to see falls silent for good under all of it",
+        0.5,
+        lambda v: 0 <= v <= 1,
+        "in [0, 1]",
+    )
     seed: int = _setting(
         "of initialisation, order and augmentation", 0, lambda v: 0 <= v < 2**63, "in [0, 2**63)"
     )  # fmt: skip

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import Any
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from gac import group
@@ -28,7 +29,7 @@ from gac.msresnet import MSResNet
 from gac.order import Order
 from gac.pictures import Samples
 from gac.plain import from_plain, to_plain
-from gac.progress import EpochRecord, Position, Update, differences, learning_rate
+from gac.progress import EpochRecord, Position, Update, budget_share, differences, learning_rate
 from gac.recipes import TrainConfig
 from gac.snapshots import Snapshots
 from gac.updates import Updater
@@ -184,8 +185,10 @@ class Trainer:
             while self.position.batches < batches and not self._stop.is_set():
                 batch = self.position.batches + 1
                 lr = learning_rate(self.config, epoch, batch, batches)
+                share = budget_share(self.config, epoch, batch, batches)
+                extra = None if penalty is None else partial(_scaled, penalty, share)
                 place, stop = (epoch, self.position.batches), self._stop.is_set()
-                loss, stops = self._updater.update(parts, place, lr, penalty, stop=stop)
+                loss, stops = self._updater.update(parts, place, lr, extra, stop=stop)
                 if stops:  # one process was told to stop: all do
                     self._stop.set()
                 self.position = replace(
@@ -235,6 +238,10 @@ class Trainer:
                 **state,
             },
         )
+
+
+def _scaled(penalty: Callable[[], Tensor], share: float) -> Tensor:
+    return share * penalty()
 
 
 def train(

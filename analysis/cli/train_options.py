@@ -17,7 +17,7 @@ _GROUPS = {
     ),
     "Loss": (
         "loss", "tet_weight", "tet_target", "label_smoothing", "budget", "budget_target",
-        "budget_weight",
+        "budget_weight", "budget_ramp",
     ),
     "Augmentation": ("shift", "flip", "random_resize", "autoaugment", "cutmix", "cutmix_draw"),
     "Speed and memory": ("precision", "accumulate", "sync_norm"),
