@@ -9,7 +9,12 @@ from typing import Any
 
 _HOME = {
     "Drawing": "drawing",
+    "channel_rates": "channels",
+    "layer_rates": "rates",
     "period_staircase": "observer",
+    "rate_differences": "rates",
+    "seed_rates": "rate_maps",
+    "step_rates": "rate_maps",
 }
 __all__ = list(_HOME)
 
