@@ -9,11 +9,13 @@ from typing import Any
 
 _HOME = {
     "Drawing": "drawing",
+    "by_network": "layers",
     "channel_rates": "channels",
     "layer_rates": "rates",
     "period_staircase": "observer",
     "rate_differences": "rates",
     "seed_rates": "rate_maps",
+    "single_networks": "layers",
     "step_rates": "rate_maps",
 }
 __all__ = list(_HOME)

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.drawings.drawing import COLOURS, MARKERS, QUIET, Drawing, drawn
-from analysis.drawings.layers import RATE, Seeds, having, layers_of
+from analysis.drawings.layers import Seeds, having, layers_of
 from analysis.drawings.seeds import label_rows, name_once, share_x
 from analysis.errors import InputError
 from analysis.records import NeuronDetail
@@ -103,9 +103,13 @@ def _ends(panel: Any, data: pd.DataFrame, layers: list[str]) -> None:
         heights = part.layer.map(layers.index) + 0.3 * (place - 0.5)
         look = {"color": COLOURS[place], "marker": MARKERS[place], "ls": "none", "ms": 5}
         panel.hlines(heights, 0, 100 * part.dead, color=QUIET, lw=0.6)
-        panel.plot(100 * part.dead, heights, label=f"{title}: never", **look)
+        panel.plot(100 * part.dead, heights, label=f"{title}: never fired", **look)
         panel.plot(
-            100 * part.saturated, heights, mfc="white", label=f"{title}: at every step", **look
+            100 * part.saturated,
+            heights,
+            mfc="white",
+            label=f"{title}: fired at every step",
+            **look,
         )
     panel.set(xlabel="share of single neurons, %", xlim=(-4, 104))
     panel.figure.legend(loc="outside upper right", ncols=2)

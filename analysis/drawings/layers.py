@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import pandas as pd
+
 from analysis.errors import InputError
 from analysis.records import NeuronRecord
 from analysis.reporting.report import Report
@@ -53,3 +55,36 @@ def rates_of(seeds: Seeds, layers: Iterable[str]) -> dict[int, float]:
         if cells:
             rates[seed] = sum(record.spikes for record in some) / cells
     return rates
+
+
+def by_network(reports: Mapping[tuple[str, int], Report]) -> dict[str, dict[int, Report]]:
+    """Reports by (network, seed) -> network -> seed -> report.
+
+    Example:
+        >>> by_network({})
+        {}
+    """
+    found: dict[str, dict[int, Report]] = {}
+    for (network, seed), report in reports.items():
+        found.setdefault(network, {})[seed] = report
+    return found
+
+
+def single_networks(networks: Mapping[str, Seeds]) -> pd.DataFrame:
+    """One row per network and seed.
+
+    Columns: network, seed, accuracy (NaN without labels), firing_rate, spikes_per_sample, silent
+    (the layers that never fired, comma between).
+    """
+    return pd.DataFrame(
+        {
+            "network": network,
+            "seed": seed,
+            "accuracy": report.totals.get("accuracy", float("nan")),
+            "firing_rate": report.totals.firing_rate,
+            "spikes_per_sample": sum(n.spikes for n in report.run.neurons) / report.run.samples,
+            "silent": ", ".join(name for name, n in neurons_of(report).items() if not n.spikes),
+        }
+        for network, seeds in networks.items()
+        for seed, report in seeds.items()
+    )

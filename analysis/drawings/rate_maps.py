@@ -123,5 +123,5 @@ def _heat_map(panel: Any, rates: Rates, top: float) -> Any:
 def _written(rate: float) -> str:
     """A rate in a cell of a map: two decimals, a bare 0 only where it is exactly that."""
     if np.isnan(rate):
-        return "–"
+        return "-"
     return f"{rate:.2f}".removeprefix("0") if rate else "0"

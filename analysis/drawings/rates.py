@@ -40,8 +40,8 @@ def layer_rates(panels: Mapping[str, Mapping[str, Seeds]], name: str = "layer-ra
                 for height, layer in enumerate(layers):
                     rates = list(rates_of(seeds, [layer]).values())
                     if rates:
-                        look = {"colour": COLOURS[place], "marker": MARKERS[place]}
-                        draw_seeds(panel, rates, height + shift, **look)
+                        colour, marker = COLOURS[place], MARKERS[place]
+                        draw_seeds(panel, rates, height + shift, colour=colour, marker=marker)
                         where = {"panel": title, "series": kind, "layer": layer}
                         rows.append(where | over_seeds(rates))
             panel.set(title=title, xlabel=RATE)

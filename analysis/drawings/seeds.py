@@ -56,7 +56,6 @@ def draw_seeds(
     colour: str,
     marker: str,
     filled: bool = True,
-    label: str | None = None,
 ) -> None:
     """One row of a panel: a faint dot per seed, the mean as a marker, its interval as a line.
 
@@ -67,7 +66,6 @@ def draw_seeds(
         colour: Of all of it.
         marker: Of the mean.
         filled: Whether the mean's marker is.
-        label: In the legend.
     """
     found = mean_of_few(values)
     panel.plot(values, [height] * len(values), "o", color=QUIET, alpha=0.45, ms=3, mew=0)
@@ -75,14 +73,14 @@ def draw_seeds(
         panel.plot([found.low, found.high], [height, height], color=colour, lw=1.3, zorder=2)
     face = colour if filled else "white"
     style = {"marker": marker, "color": colour, "mfc": face, "ms": 5.5, "ls": "none", "zorder": 3}
-    panel.plot(found.value, height, label=label, **style)
+    panel.plot(found.value, height, **style)
 
 
 def draw_difference(panel: Any, values: Sequence[float], height: float) -> None:
     """One row of differences, whose marker says whether the interval holds 0: open if it does."""
     place = int(holds_zero(mean_of_few(values)))
-    look = {"colour": COLOURS[place], "marker": MARKERS[place]}
-    draw_seeds(panel, values, height, filled=not place, **look)
+    colour, marker = COLOURS[place], MARKERS[place]
+    draw_seeds(panel, values, height, colour=colour, marker=marker, filled=not place)
 
 
 def label_rows(panel: Any, names: Sequence[str]) -> None:
