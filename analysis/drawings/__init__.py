@@ -9,6 +9,10 @@ from typing import Any
 
 _HOME = {
     "Drawing": "drawing",
+    "ablation_accuracies": "ablations",
+    "ablation_costs": "ablations",
+    "ablation_differences": "ablations",
+    "ablation_firing": "ablations",
     "by_network": "layers",
     "channel_rates": "channels",
     "layer_rates": "rates",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,16 +10,17 @@ import pandas as pd
 from analysis.drawings.drawing import COLOURS, MARKERS, Drawing, drawn
 from analysis.drawings.layers import RATE, Seeds, layers_of, rates_of
 from analysis.drawings.seeds import (
+    CLEARNESS_TOLD,
+    clearness,
     draw_difference,
     draw_seeds,
-    holds_zero,
     label_rows,
     name_once,
+    name_series,
     over_seeds,
     paired,
     share_x,
 )
-from analysis.estimates import mean_of_few
 
 WHOLE = ("all neurons", "neurons both have")
 
@@ -48,7 +49,8 @@ def layer_rates(panels: Mapping[str, Mapping[str, Seeds]], name: str = "layer-ra
             label_rows(panel, layers)
         name_once(axes[0])
         share_x(axes[0], least=-0.01)
-        _legend(axes[0, 0].figure, dict.fromkeys(s for series in panels.values() for s in series))
+        every = dict.fromkeys(kind for series in panels.values() for kind in series)
+        name_series(axes[0, 0].figure, list(every))
     return Drawing(
         name=name,
         figure=axes[0, 0].figure,
@@ -74,15 +76,16 @@ def rate_differences(
     """
     layers = layers_of(seeds for pair in panels.values() for seeds in pair)
     kept = _kept(layers, [seeds for pair in panels.values() for seeds in pair])
+    comparisons = len(kept) * len(panels)
     rows: list[dict[str, Any]] = []
     with drawn(1, len(panels), size=(1.6 + 2.9 * len(panels), 0.9 + 0.3 * len(kept))) as axes:
         for panel, (title, (one, other)) in zip(axes[0], panels.items(), strict=True):
             panel.axvline(0, color="black", lw=0.8)
             for height, (row, some) in enumerate(kept.items()):
                 values = list(paired(rates_of(one, some), rates_of(other, some)).values())
-                clear = not holds_zero(mean_of_few(values))
-                draw_difference(panel, values, height)
-                rows.append({"panel": title, "layer": row, **over_seeds(values), "clear": clear})
+                draw_difference(panel, values, height, comparisons)
+                verdict = {"sign": clearness(values, comparisons)}
+                rows.append({"panel": title, "layer": row, **over_seeds(values), **verdict})
             panel.set(title=title, xlabel=f"{what},\nspikes / neuron / step")
             label_rows(panel, list(kept))
         name_once(axes[0])
@@ -91,8 +94,7 @@ def rate_differences(
         name=name,
         figure=axes[0, 0].figure,
         caption=f"{what}: firing rate less that of the network with the same seed, each seed as a "
-        "grey dot, the mean with its 95 % interval (Student's t). Filled circles: the interval "
-        "leaves 0 out; open squares: it holds 0, these seeds show no difference.",
+        f"grey dot, the mean with its 95 % interval (Student's t). {CLEARNESS_TOLD}",
         data=pd.DataFrame(rows),
     )
 
@@ -101,13 +103,3 @@ def _kept(layers: list[str], groups: list[Seeds]) -> dict[str, list[str]]:
     """Rows of differences -> the layers each is about: together first, then one by one."""
     shared = [layer for layer in layers if all(layer in layers_of([seeds]) for seeds in groups)]
     return dict(zip(WHOLE, (layers, shared), strict=True)) | {layer: [layer] for layer in shared}
-
-
-def _legend(figure: Any, series: Iterable[str]) -> None:
-    from matplotlib.lines import Line2D
-
-    handles = [
-        Line2D([], [], color=colour, marker=marker, ls="none", label=name)
-        for name, colour, marker in zip(series, COLOURS, MARKERS, strict=False)
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))

@@ -10,6 +10,13 @@ from analysis.drawings.drawing import COLOURS, MARKERS, QUIET
 from analysis.errors import InputError
 from analysis.estimates import Estimate, mean_of_few
 
+CLEARNESS = ("clear", "clear alone", "not clear")
+CLEARNESS_TOLD = (
+    "Filled circles: clear, also if all rows are looked at together (Bonferroni); filled squares: "
+    "the interval leaves 0 out, looked at alone; open triangles: it holds 0, these seeds show no "
+    "difference."
+)
+
 
 def over_seeds(values: Sequence[float]) -> dict[str, float]:
     """Columns of a drawing's data: the mean over seeds with its 95 % interval (Student's t).
@@ -76,11 +83,32 @@ def draw_seeds(
     panel.plot(found.value, height, **style)
 
 
-def draw_difference(panel: Any, values: Sequence[float], height: float) -> None:
-    """One row of differences, whose marker says whether the interval holds 0: open if it does."""
-    place = int(holds_zero(mean_of_few(values)))
+def clearness(values: Sequence[float], comparisons: int = 1) -> str:
+    """What seeds say about the sign of a mean difference: one of `CLEARNESS`.
+
+    Args:
+        values: One difference per seed.
+        comparisons: That are looked at together. ``clear`` also holds for all of them at once
+            (Bonferroni: intervals of 1 - 5 % / comparisons); ``clear alone`` does not.
+
+    Example:
+        >>> clearness([1.0, 1.1, 0.9]), clearness([1.0, 2.0, 0.9], 20), clearness([1.0, -1.0])
+        ('clear', 'clear alone', 'not clear')
+    """
+    if holds_zero(mean_of_few(values)):
+        return CLEARNESS[2]
+    together = mean_of_few(values, level=1 - 0.05 / comparisons)
+    return CLEARNESS[int(holds_zero(together))]
+
+
+def draw_difference(
+    panel: Any, values: Sequence[float], height: float, comparisons: int = 1
+) -> None:
+    """One row of differences, whose marker says how clear it is."""
+    found = clearness(values, comparisons)
+    place = CLEARNESS.index(found)
     colour, marker = COLOURS[place], MARKERS[place]
-    draw_seeds(panel, values, height, colour=colour, marker=marker, filled=not place)
+    draw_seeds(panel, values, height, colour=colour, marker=marker, filled=found != CLEARNESS[2])
 
 
 def label_rows(panel: Any, names: Sequence[str]) -> None:
@@ -94,6 +122,17 @@ def name_once(panels: Any) -> None:
     """Leaves the names of rows to the first of the panels that stand beside each other."""
     for panel in panels[1:]:
         panel.set_yticklabels([])
+
+
+def name_series(figure: Any, names: Sequence[str]) -> None:
+    """Says above the panels of a figure what colours and markers mean, the first ones first."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=colour, marker=marker, ls="none", label=name)
+        for name, colour, marker in zip(names, COLOURS, MARKERS, strict=False)
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 
 
 def share_x(panels: Any, least: float | None = None) -> None:

@@ -112,7 +112,7 @@ def test_differences_are_between_networks_of_the_same_seed(networks):
     # Seed 0: 0.5 - 0.5; seed 1: 4 spikes of 8 neurons in 2 steps less 0.5
     assert found.loc["all neurons", "mean"] == pytest.approx(-0.125)
     assert found.loc["last", "mean"] == -0.25
-    assert not found.clear.any()
+    assert set(found.sign) == {"not clear"}
     assert "GAC less direct" in drawing.caption
     assert "GAC less direct" in drawing.figure.axes[0].get_xlabel()
 
@@ -120,7 +120,7 @@ def test_differences_are_between_networks_of_the_same_seed(networks):
 def test_a_difference_of_every_seed_alike_is_clear(networks):
     silent = {seed: report(encoder=False, silent=True) for seed in (0, 1)}
     drawing = drawings.rate_differences({"here": (silent, networks["direct"])}, "less")
-    assert drawing.data.clear.all()
+    assert set(drawing.data.sign) == {"clear"}
 
 
 def test_seeds_in_common_are_asked_for(networks):
@@ -133,7 +133,7 @@ def test_one_seed_has_no_interval(networks):
     data = drawings.layer_rates({"here": one}).data
     assert np.isnan(data.low).all()
     pair = (one["gac"], one["direct"])
-    assert not drawings.rate_differences({"here": pair}, "less").data.clear.any()
+    assert set(drawings.rate_differences({"here": pair}, "less").data.sign) == {"not clear"}
 
 
 def test_nothing_to_draw_is_told():
