@@ -92,7 +92,7 @@ def clearness(values: Sequence[float], comparisons: int = 1) -> str:
             (Bonferroni: intervals of 1 - 5 % / comparisons); ``clear alone`` does not.
 
     Example:
-        >>> clearness([1.0, 1.1, 0.9]), clearness([1.0, 2.0, 0.9], 20), clearness([1.0, -1.0])
+        >>> clearness([1.0, 1.1, 0.9]), clearness([1.0, 1.2, 0.9], 20), clearness([1.0, -1.0])
         ('clear', 'clear alone', 'not clear')
     """
     if holds_zero(mean_of_few(values)):
