@@ -54,7 +54,7 @@ def seed_rates(panels: Mapping[str, Seeds], name: str = "seed-rates") -> Drawing
         layers,
         ("seed", [str(seed) for seed in seeds]),
         "Firing rate of every layer of every single network. A bare 0: not one spike; a dash: "
-        "there is no such layer.",
+        "there is no such layer, or no such network.",
     )
 
 
