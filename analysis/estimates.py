@@ -52,8 +52,12 @@ def student(degrees: int, level: float = 0.95) -> float:
     return float(t.ppf((1 + level) / 2, degrees))
 
 
-def mean_of_few(values: Sequence[float]) -> Estimate:
-    """The mean of a few numbers, such as one per training seed, with its 95 % t interval.
+def mean_of_few(values: Sequence[float], level: float = 0.95) -> Estimate:
+    """The mean of a few numbers, such as one per training seed, with its t interval.
+
+    Args:
+        values: Independent of each other.
+        level: Of the interval.
 
     Example:
         >>> found = mean_of_few([1.0, 2.0, 3.0])
@@ -63,5 +67,5 @@ def mean_of_few(values: Sequence[float]) -> Estimate:
     mean = fmean(values)
     if len(values) < 2:
         return Estimate(mean)
-    reach = student(len(values) - 1) * stdev(values) / sqrt(len(values))
+    reach = student(len(values) - 1, level) * stdev(values) / sqrt(len(values))
     return Estimate(mean, mean - reach, mean + reach)

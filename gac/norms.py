@@ -67,6 +67,33 @@ def share_statistics(model: nn.Module) -> None:
             module.shared = True
 
 
+@torch.no_grad()
+def take_statistics(model: nn.Module, images: Tensor) -> None:
+    """Sets the running statistics of every batch norm to those of a batch, weights untouched.
+
+    A network that was never trained has mean 0 and variance 1 there, which are those of nothing
+    it has seen: in eval mode it hardly fires. With this it normalises as training does at its
+    first update.
+
+    Args:
+        model: Its mode flags are left as they were.
+        images: One batch.
+    """
+    modes = {module: module.training for module in model.modules()}
+    norms = [module for module in modes if isinstance(module, BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    try:
+        model.train()
+        for norm in norms:
+            norm.momentum = 1.0
+        model(images)
+    finally:
+        for module, training in modes.items():
+            module.training = training
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
 class _Shared(torch.autograd.Function):
     """Normalisation by the mean and variance over all processes.
 

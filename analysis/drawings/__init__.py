@@ -9,10 +9,16 @@ from typing import Any
 
 _HOME = {
     "Drawing": "drawing",
+    "ablation_accuracies": "ablations",
+    "ablation_costs": "ablations",
+    "ablation_differences": "ablations",
+    "ablation_firing": "ablations",
     "accuracy_by_step": "trained",
     "accuracy_energy": "trained",
     "alphabet": "observer",
     "beside_direct": "encoders",
+    "by_network": "layers",
+    "channel_rates": "channels",
     "code_cubes": "codes",
     "code_raster": "codes",
     "differences_to": "trained",
@@ -29,10 +35,15 @@ _HOME = {
     "gate_shares": "gates",
     "implied_rates": "published_energies",
     "information_by_step": "encoders",
+    "layer_rates": "rates",
     "period_staircase": "observer",
     "published_contents": "published_energies",
     "published_plane": "published",
+    "rate_differences": "rates",
     "read_networks": "trained",
+    "seed_rates": "rate_maps",
+    "single_networks": "layers",
+    "step_rates": "rate_maps",
     "totals_by_seed": "trained",
 }
 __all__ = list(_HOME)
