@@ -64,10 +64,17 @@ class Study:
         """Where the report of a training is."""
         return self.folder / f"{cell.network}-seed{cell.seed}.json"
 
-    def reports(self) -> dict[Cell, Report]:
-        """What there is so far, network by network."""
-        found = [Cell(network, seed) for network in self.networks for seed in self.seeds]
-        return {cell: read_report(self.file(cell)) for cell in found if self.file(cell).exists()}
+    def reports(self) -> dict[str, dict[int, Report]]:
+        """What there is so far: network -> seed -> report on the test set."""
+        files = {
+            name: {seed: self.file(Cell(name, seed)) for seed in self.seeds}
+            for name in self.networks
+        }
+        found = {
+            name: {seed: read_report(file) for seed, file in seeds.items() if file.exists()}
+            for name, seeds in files.items()
+        }
+        return {name: seeds for name, seeds in found.items() if seeds}
 
     def train(self, cell: Cell, runs: Path, threads: int) -> Report:
         """Trains one network, analyses it on the whole test set and keeps the report.
@@ -103,17 +110,18 @@ class Study:
         write_text(path, "\n\n".join(self._blocks(found)) + "\n")
         yield path
 
-    def _blocks(self, found: dict[Cell, Report]) -> Iterator[str]:
+    def _blocks(self, found: dict[str, dict[int, Report]]) -> Iterator[str]:
+        reports = [report for seeds in found.values() for report in seeds.values()]
         yield f"# Networks of the recipe {self.recipe}"
-        yield f"{len(found)} trainings of {len(self.cells)}. Made by"
+        yield f"{len(reports)} trainings of {len(self.cells)}. Made by"
         yield f"    python -m analysis.cli.networks reports/{self.folder.name}"
-        reports = list(found.values())
         for table in (comparison_table(reports), comparison_energies_table(reports)):
             yield f"## {table.title}\n\n{markdown_table(table)}\n\n{table.sentence}"
         yield "## What made each\n\n" + "\n".join(
-            f"- {cell.network}, seed {cell.seed}: commit {report.run.provenance.get('commit')}, "
+            f"- {name}, seed {seed}: commit {report.run.provenance.get('commit')}, "
             f"torch {report.run.provenance.get('torch')}"
-            for cell, report in found.items()
+            for name, seeds in found.items()
+            for seed, report in seeds.items()
         )
 
 

@@ -40,7 +40,6 @@ _HOME = {
     "published_contents": "published_energies",
     "published_plane": "published",
     "rate_differences": "rates",
-    "read_networks": "trained",
     "seed_rates": "rate_maps",
     "single_networks": "layers",
     "step_rates": "rate_maps",

@@ -2,40 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.drawings.drawing import COLOURS, MARKERS, Drawing, drawn
-from analysis.errors import InputError
+from analysis.drawings.seeds import over_seeds
 from analysis.estimates import mean_of_few
 from analysis.reporting.report import Report
-from analysis.reporting.writers import read_report
 
 Networks = Mapping[str, Mapping[int, Report]]  # name -> training seed -> report on the test set
 
-_FILE = re.compile(r"(?P<network>.+)-seed(?P<seed>\d+)\.json")
 _UJ = 1e-6  # picojoules to microjoules
 _OVER_SEEDS = "Small marks are trainings, large ones their mean with its 95 % interval (Student's)."
-
-
-def read_networks(folder: str | Path) -> dict[str, dict[int, Report]]:
-    """The reports of a study, as `python -m analysis.cli.networks` writes them.
-
-    Raises:
-        InputError: If there are none, or one can't be read.
-    """
-    found = [(match, path) for path in Path(folder).glob("*.json")
-             if (match := _FILE.fullmatch(path.name))]  # fmt: skip
-    if not found:
-        raise InputError(f"no reports NAME-seedN.json in {folder}")
-    networks: dict[str, dict[int, Report]] = {}
-    for match, path in sorted(found, key=lambda pair: (pair[0]["network"], int(pair[0]["seed"]))):
-        networks.setdefault(match["network"], {})[int(match["seed"])] = read_report(path)
-    return networks
 
 
 def totals_by_seed(networks: Networks, conventions: Sequence[str]) -> pd.DataFrame:
@@ -63,7 +43,7 @@ def differences_to(networks: Networks, base: str, conventions: Sequence[str]) ->
     """How every network differs from one of them with the same seeds.
 
     Columns: network, quantity (accuracy in points, firing_rate, or the energy under a convention
-    in µJ), seeds (that both have), mean, low and high of the 95 % interval of the mean.
+    in µJ), mean, low and high of its 95 % interval, seeds (that both have).
     """
     frame = totals_by_seed(networks, conventions)
     wide = frame.pivot_table(
@@ -82,9 +62,8 @@ def differences_to(networks: Networks, base: str, conventions: Sequence[str]) ->
         for quantity, values in (by_name[name] - by_name[base]).items():
             pairs = values.dropna().tolist()
             if pairs:
-                found = mean_of_few(pairs)
-                rows.append((name, quantity, len(pairs), found.value, found.low, found.high))
-    return pd.DataFrame(rows, columns=["network", "quantity", "seeds", "mean", "low", "high"])
+                rows.append({"network": name, "quantity": quantity, **over_seeds(pairs)})
+    return pd.DataFrame(rows)
 
 
 def accuracy_energy(
