@@ -78,3 +78,20 @@ def test_impossible_neurons_are_refused(change):
     values = {"threshold": 1.0, "decay": 0.5, "surrogate": "triangle", "detach_reset": True}
     with pytest.raises(InputError):
         type(CIFAR_NEURON)(**{**values, **change})
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_firing_is_a_proper_operation_of_torch(dtype, order):
+    """By torch's own checks: its schema, its shapes without data, traced with any sizes."""
+    current = torch.randn(6, 3, 5, 5).to(dtype).to(memory_format=order).reshape(2, 3, 3, 5, 5)
+    found = torch.library.opcheck(torch.ops.gac.fire.default, (current, 1.0, 0.5))
+    assert set(found.values()) == {"SUCCESS"}
+
+
+def test_spikes_are_the_same_whether_a_gradient_is_asked_for_or_not():
+    current = torch.randn(3, 5, 7, generator=torch.Generator().manual_seed(0))
+    for config in (CIFAR_NEURON, IMAGENET_NEURON):
+        with_gradient = LIF(config)(current.clone().requires_grad_())
+        assert torch.equal(LIF(config)(current), with_gradient)
+        assert 0 < with_gradient.mean() < 1
