@@ -21,24 +21,20 @@ from statistics import mean
 
 import torch
 from peak import peak_mib
-from torch import nn
 
 import analysis
 import gac
 from analysis.cli.allocator import keep_freed_memory
+from gac.norms import take_statistics
 
 STEPS = 6
 
 
 def network():
     torch.manual_seed(0)
-    model = gac.build("msresnet18-cifar", steps=STEPS)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0  # the statistics of the next batch, so that neurons fire
-    with torch.no_grad():
-        model.train()(torch.randn(4, 3, 32, 32))
-    return model.eval()
+    model = gac.build("msresnet18-cifar", steps=STEPS).eval()
+    take_statistics(model, torch.randn(4, 3, 32, 32))  # so that neurons fire
+    return model
 
 
 def clip(images):

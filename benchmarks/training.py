@@ -24,6 +24,7 @@ from torch import nn
 import gac
 from analysis.cli.allocator import keep_freed_memory
 from gac.fast import fast
+from gac.norms import take_statistics
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -31,14 +32,10 @@ HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 def network(name, device):
     """Statistics of noise, so that neurons fire."""
     torch.manual_seed(0)
-    model = gac.build(name)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 1.0
+    model = gac.build(name).eval()
     side = model.config.image_size
-    with torch.no_grad():
-        model.train()(torch.randn(4, 3, side, side))
-    return model.eval().to(device)
+    take_statistics(model, torch.randn(4, 3, side, side))
+    return model.to(device)
 
 
 def plain_of(model):
