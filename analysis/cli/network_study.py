@@ -7,12 +7,13 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from analysis.cli.job import Job
 from analysis.cli.job_run import run_job
+from analysis.cli.provenance import command_line
 from analysis.energy.conventions import convention
 from analysis.energy.technology import technology
 from analysis.errors import InputError
@@ -23,6 +24,7 @@ from analysis.reporting.report import Report
 from analysis.reporting.writers import read_report
 from gac.recipes import recipe
 
+PROGRAM = "python -m analysis.cli.networks"
 _KEYS = {"recipe", "seeds", "networks"}
 _NAME = re.compile(r"[\w.+-]+")  # it becomes part of a file's name
 
@@ -98,6 +100,8 @@ class Study:
         )  # fmt: skip
         file = output / "last.pth"
         report = run_job(job, file, convention("operand"), technology("45nm-fp32")).report
+        facts = {**report.run.provenance, "command": command_line(PROGRAM)}
+        report = replace(report, run=replace(report.run, provenance=facts))
         report.to_json(self.file(cell))
         return report
 
@@ -114,7 +118,7 @@ class Study:
         reports = [report for seeds in found.values() for report in seeds.values()]
         yield f"# Networks of the recipe {self.recipe}"
         yield f"{len(reports)} trainings of {len(self.cells)}. Made by"
-        yield f"    python -m analysis.cli.networks reports/{self.folder.name}"
+        yield f"    {PROGRAM} reports/{self.folder.name}"
         for table in (comparison_table(reports), comparison_energies_table(reports)):
             yield f"## {table.title}\n\n{markdown_table(table)}\n\n{table.sentence}"
         yield "## What made each\n\n" + "\n".join(

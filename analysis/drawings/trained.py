@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.drawings.drawing import COLOURS, MARKERS, Drawing, drawn
-from analysis.drawings.seeds import over_seeds
+from analysis.drawings.seeds import name_series, over_seeds
 from analysis.estimates import mean_of_few
 from analysis.reporting.report import Report
 
@@ -83,10 +83,10 @@ def accuracy_energy(
         for panel, rule in zip(panels[0], conventions, strict=True):
             for place, network in enumerate(networks):
                 chosen = frame[(frame.network == network) & (frame.convention == rule)]
-                _point(panel, chosen.energy_uj, chosen.accuracy, place, network)
+                _point(panel, chosen.energy_uj, chosen.accuracy, place)
             panel.set(xlabel="energy per image, µJ", title=f"convention {rule}")
         panels[0, 0].set_ylabel("test accuracy, %")
-        panels[0, -1].legend(title="network")
+        name_series(panels[0, 0].figure, list(networks))
     return Drawing(
         name=name,
         figure=panels[0, 0].figure,
@@ -116,11 +116,11 @@ def accuracy_by_step(networks: Networks, convention: str = "operand") -> Drawing
             steps = [group for _, group in frame[frame.network == network].groupby("step")]
             means = [(g.energy_uj.mean(), mean_of_few(g.accuracy.tolist())) for g in steps]
             x, y = [energy for energy, _ in means], [found.value for _, found in means]
-            panel.plot(x, y, color=COLOURS[place], marker=MARKERS[place], label=network)
+            panel.plot(x, y, color=COLOURS[place], marker=MARKERS[place])
             for energy, found in means:
                 panel.plot([energy] * 2, [found.low, found.high], color=COLOURS[place], alpha=0.5)
         panel.set(xlabel=f"energy per image so far, µJ ({convention})", ylabel="test accuracy, %")
-        panel.legend(title="network")
+        name_series(panel.figure, list(networks))
     return Drawing(
         name="accuracy-by-step",
         figure=panel.figure,
@@ -131,7 +131,7 @@ def accuracy_by_step(networks: Networks, convention: str = "operand") -> Drawing
     )
 
 
-def _point(panel: Any, x: pd.Series[float], y: pd.Series[float], place: int, label: str) -> None:
+def _point(panel: Any, x: pd.Series[float], y: pd.Series[float], place: int) -> None:
     """All trainings of a network, and their mean with its intervals both ways."""
     colour, marker = COLOURS[place], MARKERS[place]
     panel.plot(x, y, marker, color=colour, markersize=3, alpha=0.5, linestyle="none")
@@ -139,6 +139,5 @@ def _point(panel: Any, x: pd.Series[float], y: pd.Series[float], place: int, lab
     panel.plot([across.low, across.high], [up.value] * 2, color=colour, linewidth=1.2)
     panel.plot([across.value] * 2, [up.low, up.high], color=colour, linewidth=1.2)
     panel.plot(
-        across.value, up.value, marker, color=colour, markersize=8, markeredgecolor="white",
-        label=label,
+        across.value, up.value, marker, color=colour, markersize=8, markeredgecolor="white"
     )  # fmt: skip

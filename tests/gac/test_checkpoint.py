@@ -203,7 +203,7 @@ class TestShippedCheckpoint:
 
     def test_it_says_how_it_was_made_and_chosen(self):
         metadata = gac.load(shipped_checkpoint()).metadata
-        assert metadata.provenance.command.startswith("gac-train --data digits ")
+        assert metadata.provenance.command.startswith("gac-train --recipe digits ")
         assert metadata.data.name == "digits"
         assert metadata.notes == (LAST_NOTE,)
         arguments = metadata.provenance.command.split()
