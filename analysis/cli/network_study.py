@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from analysis.reporting.compare import comparison_energies_table, comparison_tab
 from analysis.reporting.markdown import markdown_table
 from analysis.reporting.report import Report
 from analysis.reporting.writers import read_report
+from gac.checkpoint import load
 from gac.recipes import recipe
 
 PROGRAM = "python -m analysis.cli.networks"
@@ -82,7 +84,7 @@ class Study:
         """Trains one network, analyses it on the whole test set and keeps the report.
 
         Raises:
-            InputError: If the training fails; its own message stands above.
+            InputError: If the training fails or is stopped; its own message stands above.
         """
         output = runs / self.folder.name / f"{cell.network}-seed{cell.seed}"
         make_folder(output.parent)
@@ -92,13 +94,13 @@ class Study:
             *("--seed", str(cell.seed), "--threads", str(threads), "--rates-on", "0"),
             *("--output", str(output), "--resume"),
         ]
-        if subprocess.run(command, check=False).returncode:  # noqa: S603 - our own command
-            raise InputError(f"the training of {cell.network!r}, seed {cell.seed}, failed")
+        _run(command, f"the training of {cell.network!r}, seed {cell.seed},")
+        file = output / "last.pth"
+        _check_finished(output, file)
         job = Job(
             data=None, data_root=None, samples=None, batch_size=64, steps=None, dtype="float32",
             device="cpu", threads=threads, seed=0, per_sample=False,
         )  # fmt: skip
-        file = output / "last.pth"
         report = run_job(job, file, convention("operand"), technology("45nm-fp32")).report
         facts = {**report.run.provenance, "command": command_line(PROGRAM)}
         report = replace(report, run=replace(report.run, provenance=facts))
@@ -127,6 +129,25 @@ class Study:
             for name, seeds in found.items()
             for seed, report in seeds.items()
         )
+
+
+def _run(command: list[str], what: str) -> None:
+    """Runs a command to its end, which on Ctrl-C it finds by itself: it saves first."""
+    with subprocess.Popen(command) as process:  # noqa: S603 - our own command
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:
+            process.wait()
+            raise
+    if status:
+        raise InputError(f"{what} failed")
+
+
+def _check_finished(output: Path, file: Path) -> None:
+    """A training that is told to stop ends well, too, but is no result yet."""
+    epochs = json.loads((output / "run.json").read_text(encoding="utf-8"))["training"]["epochs"]
+    if not file.exists() or load(file).metadata.metrics["epoch"] != epochs:
+        raise InputError(f"the training in {output} was stopped; the same command goes on with it")
 
 
 def read_study(folder: Path) -> Study:

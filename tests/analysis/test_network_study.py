@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from analysis.cli import network_study
 from analysis.cli.network_study import Cell, read_study
 from analysis.cli.networks import main
 from analysis.errors import InputError
@@ -109,3 +110,34 @@ def test_a_training_that_fails_is_told(tmp_path, run):
     status, _, err = run(tmp_path, "--runs", tmp_path / "runs")
     assert status == 2
     assert "the training of 'bad', seed 0, failed" in err
+
+
+@pytest.mark.slow
+def test_a_training_that_was_stopped_is_no_result(tmp_path, run, monkeypatch):
+    """As if somebody had sent SIGTERM to the training alone: it saves, and ends with 0."""
+    small = '"--network", "widths=[8]", "--network", "blocks=[1]", "--network", "strides=[1]"'
+    (tmp_path / "study.toml").write_text(
+        f'recipe = "digits"\nseeds = [0]\n[networks]\ntiny = ["--epochs", "2", {small}]\n'
+    )
+    stopper = (
+        "import os, signal, subprocess, sys, time\n"
+        "training = subprocess.Popen([sys.executable, *sys.argv[1:]], stdout=subprocess.PIPE)\n"
+        "for line in training.stdout:\n"
+        "    if line.startswith(b'epoch  1/2') or b'epoch 1/2' in line:\n"
+        "        training.send_signal(signal.SIGTERM)\n"
+        "sys.exit(training.wait())\n"
+    )
+    (tmp_path / "stopper.py").write_text(stopper)
+    begun = network_study._run
+    monkeypatch.setattr(
+        network_study,
+        "_run",
+        lambda command, what: begun([command[0], str(tmp_path / "stopper.py"), *command[1:]], what),
+    )
+    status, _, err = run(tmp_path, "--runs", tmp_path / "runs")
+    assert status == 2
+    assert "was stopped; the same command goes on with it" in err
+    assert read_study(tmp_path).missing() == [Cell("tiny", 0)]
+    monkeypatch.setattr(network_study, "_run", begun)
+    assert run(tmp_path, "--runs", tmp_path / "runs")[0] == 0
+    assert not read_study(tmp_path).missing()
