@@ -221,7 +221,7 @@ def test_every_option_has_help_and_the_help_has_an_example(command):
     assert status == 0
     assert "gac-train --recipe digits --epochs 5" in out
     text = " ".join(out.split())
-    assert "Default 15 (digits), 24 (mnist5k), 250 (cifar10, cifar100, imagenet-r18, " in text
+    assert "Default 15 (digits), 40 (mnist5k), 250 (cifar10, cifar100, imagenet-r18, " in text
     for heading in ("What to train", "The run", "Optimiser", "Loss", "Augmentation"):
         assert f"\n{heading}:\n" in out
 
