@@ -61,7 +61,7 @@ def write_blocks() -> None:
     for page, marker, arguments in BLOCKS:
         head, _, tail = parts(page, marker)
         body = printed(*arguments)
-        if arguments[:1] not in {(name,) for name in MARKDOWN}:
+        if MARKDOWN.isdisjoint(arguments):
             body = f"```text\n{body}\n```"
         text = f"{head}<!-- {marker} begins -->\n{body}\n<!-- {marker} ends -->{tail}"
         (ROOT / page).write_text(text, encoding="utf-8")

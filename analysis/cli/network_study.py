@@ -14,6 +14,7 @@ from typing import Any
 
 from analysis.cli.job import Job
 from analysis.cli.job_run import run_job
+from analysis.cli.networks import PROGRAM
 from analysis.cli.provenance import command_line
 from analysis.energy.conventions import convention
 from analysis.energy.technology import technology
@@ -26,7 +27,6 @@ from analysis.reporting.writers import read_report
 from gac.checkpoint import load
 from gac.recipes import recipe
 
-PROGRAM = "python -m analysis.cli.networks"
 _KEYS = {"recipe", "seeds", "networks"}
 _NAME = re.compile(r"[\w.+-]+")  # it becomes part of a file's name
 

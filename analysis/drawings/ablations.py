@@ -16,9 +16,9 @@ from analysis.drawings.seeds import (
     draw_difference,
     draw_seeds,
     label_rows,
+    mean_over_seeds,
     name_once,
     name_series,
-    over_seeds,
     paired,
     share_x,
 )
@@ -51,7 +51,7 @@ def ablation_accuracies(frame: pd.DataFrame) -> Drawing:
                     percent = [100 * value for value in variants[name].values()]
                     colour, marker = look_of(name)
                     draw_seeds(panel, percent, height, colour=colour, marker=marker)
-                    rows.append({"steps": steps, "variant": name} | over_seeds(percent))
+                    rows.append({"steps": steps, "variant": name} | mean_over_seeds(percent))
             panel.set(title=f"T = {steps}", xlabel="accuracy, %")
             label_rows(panel, names)
         name_once(axes[0])
@@ -86,7 +86,7 @@ def ablation_differences(frame: pd.DataFrame) -> Drawing:
             for height, (name, values) in enumerate(found.items()):
                 draw_difference(panel, values, height, comparisons)
                 verdict = {"sign": clearness(values, comparisons)}
-                rows.append({"steps": steps, "variant": name, **over_seeds(values), **verdict})
+                rows.append({"steps": steps, "variant": name, **mean_over_seeds(values), **verdict})
             panel.set(title=f"T = {steps}", xlabel="accuracy less the whole gate's,\npoints")
             label_rows(panel, list(found))
         share_x(axes[0])

@@ -15,9 +15,9 @@ from analysis.drawings.seeds import (
     draw_difference,
     draw_seeds,
     label_rows,
+    mean_over_seeds,
     name_once,
     name_series,
-    over_seeds,
     paired,
     share_x,
 )
@@ -44,7 +44,7 @@ def layer_rates(panels: Mapping[str, Mapping[str, Seeds]], name: str = "layer-ra
                         colour, marker = COLOURS[place], MARKERS[place]
                         draw_seeds(panel, rates, height + shift, colour=colour, marker=marker)
                         where = {"panel": title, "series": kind, "layer": layer}
-                        rows.append(where | over_seeds(rates))
+                        rows.append(where | mean_over_seeds(rates))
             panel.set(title=title, xlabel=RATE)
             label_rows(panel, layers)
         name_once(axes[0])
@@ -85,7 +85,7 @@ def rate_differences(
                 values = list(paired(rates_of(one, some), rates_of(other, some)).values())
                 draw_difference(panel, values, height, comparisons)
                 verdict = {"sign": clearness(values, comparisons)}
-                rows.append({"panel": title, "layer": row, **over_seeds(values), **verdict})
+                rows.append({"panel": title, "layer": row, **mean_over_seeds(values), **verdict})
             panel.set(title=title, xlabel=f"{what},\nspikes / neuron / step")
             label_rows(panel, list(kept))
         name_once(axes[0])

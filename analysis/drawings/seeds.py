@@ -18,11 +18,11 @@ CLEARNESS_TOLD = (
 )
 
 
-def over_seeds(values: Sequence[float]) -> dict[str, float]:
+def mean_over_seeds(values: Sequence[float]) -> dict[str, float]:
     """Columns of a drawing's data: the mean over seeds with its 95 % interval (Student's t).
 
     Example:
-        >>> over_seeds([1.0, 3.0])["mean"], over_seeds([1.0, 3.0])["seeds"]
+        >>> mean_over_seeds([1.0, 3.0])["mean"], mean_over_seeds([1.0, 3.0])["seeds"]
         (2.0, 2)
     """
     found = mean_of_few(values)

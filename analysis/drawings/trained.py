@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.drawings.drawing import COLOURS, MARKERS, Drawing, drawn
-from analysis.drawings.seeds import name_series, over_seeds
+from analysis.drawings.seeds import mean_over_seeds, name_series
 from analysis.estimates import mean_of_few
 from analysis.reporting.report import Report
 
@@ -62,7 +62,7 @@ def differences_to(networks: Networks, base: str, conventions: Sequence[str]) ->
         for quantity, values in (by_name[name] - by_name[base]).items():
             pairs = values.dropna().tolist()
             if pairs:
-                rows.append({"network": name, "quantity": quantity, **over_seeds(pairs)})
+                rows.append({"network": name, "quantity": quantity, **mean_over_seeds(pairs)})
     return pd.DataFrame(rows)
 
 

@@ -16,6 +16,7 @@ from torch import distributed, nn
 import analysis
 from analysis.counting import distributed as ours
 from analysis.counting.run import Counting, Options
+from tests.analysis.models import OnTheEdge
 
 ROOT = Path(analysis.__file__).parents[1]
 SAMPLES = 7  # three batches of two and one of one: uneven for two processes and for batches
@@ -121,17 +122,6 @@ def test_processes_that_count_differently_are_refused():
     one, other = (parts(model, [([batch], None)], levels=levels)[0] for levels in (True, False))
     with pytest.raises(analysis.InputError, match="processes 0 and 1 count differently"):
         ours._checked([one, other])
-
-
-class OnTheEdge(nn.Module):
-    """Fires where x/3 * 3 > x: rounding decides, differently in float32 and float64."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(1, 2, bias=False)
-
-    def forward(self, x):
-        return self.layer((x / 3 * 3 > x).to(x.dtype))
 
 
 def test_samples_that_flip_add_up_over_the_parts():

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import analysis
+from tests.analysis.models import OnTheEdge
 
 X = torch.rand(6, 4, generator=torch.Generator().manual_seed(0))
 
@@ -85,17 +86,6 @@ def test_operations_of_other_libraries_may_hold_weights_and_are_named():
     model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 3)), {nn.Linear})
     run = analysis.analyze(model, [X], steps=1).run
     assert list(run.uncounted) == ["quantized.linear_dynamic.default"]
-
-
-class OnTheEdge(nn.Module):
-    """Fires where x/3 * 3 > x: rounding decides, differently in float32 and float64."""
-
-    def __init__(self):
-        super().__init__()
-        self.layer = nn.Linear(1, 2, bias=False)
-
-    def forward(self, x):
-        return self.layer((x / 3 * 3 > x).to(x.dtype))
 
 
 def test_samples_that_have_other_counts_in_float64_are_told():
