@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.drawings.drawing import COLOURS, MARKERS, QUIET, Drawing, drawn
+from analysis.drawings.seeds import mean_over_seeds
 from analysis.errors import InputError
-from analysis.estimates import mean_of_few
 
 # Quantity -> (axis, factor).
 _COMPARED: dict[str, tuple[str, float]] = {
@@ -123,7 +123,7 @@ def information_by_step(
                 part = data[data.encoder == encoder]
                 look = {"color": COLOURS[place], "marker": MARKERS[place], "markersize": 5}
                 label = encoder if panel is panels[0, 0] else None
-                panel.plot(part.step, part.value, label=label, **look)
+                panel.plot(part.step, part["mean"], label=label, **look)
                 panel.fill_between(
                     part.step, part.low, part.high, color=COLOURS[place], alpha=0.18, linewidth=0
                 )
@@ -190,11 +190,11 @@ def _of(frame: pd.DataFrame, quantity: str) -> pd.DataFrame:
 def _means(frame: pd.DataFrame, factor: float, by: str | None = None) -> pd.DataFrame:
     """Mean over the seeds with its interval, one row per encoder, steps and quantity."""
     keys = ["encoder", "steps", "quantity", *([by] if by else [])]
-    rows = []
-    for key, group in frame.groupby(keys, sort=False):
-        found = mean_of_few((factor * group.value).tolist())
-        rows.append((*key, found.value, found.low, found.high, len(group)))
-    return pd.DataFrame(rows, columns=[*keys, "value", "low", "high", "seeds"])
+    rows = [
+        dict(zip(keys, key, strict=True)) | mean_over_seeds((factor * group.value).tolist())
+        for key, group in frame.groupby(keys, sort=False)
+    ]
+    return pd.DataFrame(rows, columns=[*keys, "mean", "low", "high", "seeds"])
 
 
 def _rows(data: pd.DataFrame, words: Mapping[str, str], *, zero: bool = False) -> Any:
@@ -235,7 +235,7 @@ def _mark(panel: Any, height: float, row: Mapping[str, Any], *, place: int, fill
     panel.plot([row["low"], row["high"]], [height, height], color=colour, linewidth=1.5)
     face = colour if filled else "white"
     panel.plot(
-        row["value"], height, MARKERS[place], color=colour, markerfacecolor=face, markersize=4.5
+        row["mean"], height, MARKERS[place], color=colour, markerfacecolor=face, markersize=4.5
     )
 
 
@@ -243,5 +243,5 @@ def _bias(whole: pd.DataFrame) -> str:
     """Which encoders' bits about the image are no pure measurement."""
     found = whole[whole.quantity == "image_information_shuffled"]
     means = _means(found[found.value != 0], 1)
-    words = [f"{m['encoder']} {m['value']:+.2f} at T = {m['steps']}" for m in _records(means)]
+    words = [f"{m['encoder']} {m['mean']:+.2f} at T = {m['steps']}" for m in _records(means)]
     return f"Bits of a code with noise hold a bias: {', '.join(words)}." if words else ""

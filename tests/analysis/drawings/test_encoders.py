@@ -59,7 +59,7 @@ def row(data, encoder, quantity):
 def test_a_mean_stands_with_the_t_interval_of_its_seeds(frame):
     found = row(drawings.encoders_compared(frame).data, "direct", "accuracy")
     # 91 +- 4.303 (t of 2 degrees) * 1 / sqrt(3)
-    assert found["value"] == pytest.approx(91)
+    assert found["mean"] == pytest.approx(91)
     assert found["high"] - 91 == pytest.approx(4.303 / 3**0.5, abs=1e-3)
     assert found["seeds"] == 3
 
@@ -79,8 +79,8 @@ def test_the_bias_of_a_code_with_noise_is_named(frame):
 def test_differences_to_direct_coding_are_taken_seed_by_seed(frame):
     data = drawings.beside_direct(frame).data
     gac, poisson = (row(data, encoder, "accuracy") for encoder in ("gac", "poisson"))
-    assert [gac[end] for end in ("low", "value", "high")] == pytest.approx([-2, -2, -2])
-    assert poisson["value"] == pytest.approx(0)
+    assert [gac[end] for end in ("low", "mean", "high")] == pytest.approx([-2, -2, -2])
+    assert poisson["mean"] == pytest.approx(0)
     assert poisson["low"] < 0 < poisson["high"]
     assert "direct" not in set(data.encoder)
 
@@ -95,13 +95,13 @@ def test_what_is_known_by_step_has_one_row_per_step(frame):
     data = drawings.information_by_step(frame, steps=2, encoders=("direct",)).data
     bits = data[data.quantity == "information_up_to"]
     assert bits.step.tolist() == [1, 2]
-    assert bits.value.tolist() == pytest.approx([0.5, 1.0])
-    assert data[data.quantity == "accuracy_up_to"].value.tolist() == pytest.approx([60, 90])
+    assert bits["mean"].tolist() == pytest.approx([0.5, 1.0])
+    assert data[data.quantity == "accuracy_up_to"]["mean"].tolist() == pytest.approx([60, 90])
 
 
 def test_a_changed_gate_stands_beside_the_trained_one(frame):
     drawing = drawings.gate_changed(frame)
-    assert row(drawing.data, "gac", "accuracy_then_off")["value"] == pytest.approx(20)
+    assert row(drawing.data, "gac", "accuracy_then_off")["mean"] == pytest.approx(20)
     labels = [label.get_text() for label in drawing.figure.axes[0].get_yticklabels()]
     assert labels == ["as trained", "frozen over time", "steps permuted", "off"]
 
