@@ -20,7 +20,7 @@ from analysis.energy.conventions import convention
 from analysis.energy.technology import technology
 from analysis.errors import InputError
 from analysis.files import make_folder, write_text
-from analysis.reporting.compare import comparison_energies_table, comparison_table
+from analysis.reporting.compare import METHOD, comparison_energies_table, comparison_table
 from analysis.reporting.markdown import markdown_table
 from analysis.reporting.report import Report
 from analysis.reporting.writers import read_report
@@ -102,7 +102,8 @@ class Study:
             device="cpu", threads=threads, seed=0, per_sample=False,
         )  # fmt: skip
         report = run_job(job, file, convention("operand"), technology("45nm-fp32")).report
-        facts = {**report.run.provenance, "command": command_line(PROGRAM)}
+        named = {"command": command_line(PROGRAM), METHOD: cell.network}
+        facts = {**report.run.provenance, **named}
         report = replace(report, run=replace(report.run, provenance=facts))
         report.to_json(self.file(cell))
         return report
