@@ -121,7 +121,9 @@ def _empty_like(current: Tensor) -> Tensor:
     return empty.reshape(current.shape)
 
 
-def _fire(current: Tensor, threshold: float, decay: float) -> Tensor:
+# One operation of torch, so that whoever watches operations sees a neuron fire, not its arithmetic.
+@torch.library.custom_op("gac::fire", mutates_args=())
+def fire(current: Tensor, threshold: float, decay: float) -> Tensor:
     """Spikes where no gradient is asked for: one membrane serves all steps."""
     spikes = _empty_like(current)
     one = torch.empty_like(current[:, 0])
@@ -129,11 +131,9 @@ def _fire(current: Tensor, threshold: float, decay: float) -> Tensor:
     return spikes
 
 
-# One operation of torch, so that whoever watches operations sees a neuron fire, not its arithmetic.
-_OPERATIONS = torch.library.Library("gac", "DEF")
-_OPERATIONS.define("fire(Tensor current, float threshold, float decay) -> Tensor")
-_OPERATIONS.impl("fire", _fire, "CompositeExplicitAutograd")
-_OPERATIONS.impl("fire", lambda current, threshold, decay: _empty_like(current), "Meta")
+@fire.register_fake
+def _(current: Tensor, threshold: float, decay: float) -> Tensor:
+    return _empty_like(current)
 
 
 @contextmanager
@@ -178,8 +178,7 @@ class LIF(nn.Module):
         if torch.is_grad_enabled() and current.requires_grad:
             spikes: Tensor = _Fire.apply(current, self.config)
             return spikes
-        fired: Tensor = torch.ops.gac.fire(current, self.config.threshold, self.config.decay)
-        return fired
+        return fire(current, self.config.threshold, self.config.decay)
 
     def extra_repr(self) -> str:
         """Threshold and decay, for `print(model)`."""

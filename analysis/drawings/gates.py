@@ -74,6 +74,7 @@ def gate_mask(spikes: Any, gate: Any, *, channels: tuple[int, ...], name: str) -
         for panel, channel in zip(panels[0], channels, strict=True):
             panel.set_title(f"channel {channel}")
         bar = panels[0, 0].figure.colorbar(shown, ax=panels, shrink=0.6, aspect=20)
+        bar.set_label("value, from 0 to 1")
         bar.outline.set_visible(False)
     return Drawing(
         name=f"gate-mask-{name}",

@@ -1,5 +1,8 @@
 """The neuron worked out by hand, step by step, in both released variants."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -95,3 +98,9 @@ def test_spikes_are_the_same_whether_a_gradient_is_asked_for_or_not():
         with_gradient = LIF(config)(current.clone().requires_grad_())
         assert torch.equal(LIF(config)(current), with_gradient)
         assert 0 < with_gradient.mean() < 1
+
+
+def test_the_module_can_be_loaded_again():
+    """As notebooks do that follow changes of the code."""
+    script = "import importlib, gac.neurons; importlib.reload(gac.neurons)"
+    subprocess.run([sys.executable, "-c", script], check=True)
