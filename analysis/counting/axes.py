@@ -1,8 +1,9 @@
 """Which sample and which step an element belongs to, however a tensor is laid out.
 
-An axis is known by its stride in the storage: the element at offset ``o`` has index
+An axis is known by its stride in the storage: the element at offset ``o`` has the place
 ``(o - start) // stride % size``. Views share their storage, so the axis survives reshapes,
-transposes and merged axes; (B, T), (T, B), flattened or with tokens in between are all the same.
+transposes, slices and merged axes; (B, T), (T, B), flattened or with tokens in between are all the
+same.
 """
 
 from __future__ import annotations
@@ -25,17 +26,22 @@ class Line:
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis of samples or steps in a storage.
+    """An axis of samples or steps in a storage, or a slice of one.
 
     Attributes:
         stride: Storage elements from one index to the next.
-        size: How many indices there are.
-        start: Storage offset of index 0.
+        places: The indices there are, in order; a single one where the whole storage has it.
+        start: Storage offset of the first.
     """
 
     stride: int
-    size: int
+    places: range
     start: int = 0
+
+    @classmethod
+    def at(cls, index: int) -> Axis:
+        """The axis in a storage whose elements all have one index."""
+        return cls(1, range(index, index + 1))
 
     def along(self, view: Tensor) -> tuple[int, int] | None:
         """The dimension of a view that carries the axis, and how many entries share an index.
@@ -44,15 +50,42 @@ class Axis:
 
         Example:
             >>> flat = torch.zeros(2, 3, 5).flatten(0, 1)  # (B*T, C) with B = 2, T = 3
-            >>> Axis(stride=15, size=2).along(flat), Axis(stride=5, size=3).along(flat)
+            >>> Axis(15, range(2)).along(flat), Axis(5, range(3)).along(flat)
             ((0, 3), (0, 1))
         """
-        return _along(self, tuple(view.shape), view.stride())
+        several = len(self.places) > 1
+        return _along(self, tuple(view.shape), view.stride()) if several else None
+
+    def only(self, view: Tensor) -> int | None:
+        """The index that all elements of a view have; None where they have several.
+
+        Example:
+            >>> clip = torch.zeros(2, 3, 5)
+            >>> Axis(5, range(3)).only(clip[:, 1]), Axis(5, range(3)).only(clip[:, 1:])
+            (1, None)
+        """
+        if len(self.places) == 1:
+            return self.places[0]
+        return _only(self, tuple(view.shape), view.stride(), int(view.storage_offset()))
 
     def indices(self, line: Line) -> Tensor:
         """The index of every entry of a dimension."""
-        offsets = torch.arange(line.length) * line.stride + line.start
-        return (offsets - self.start).div(self.stride, rounding_mode="floor") % self.size
+        offsets = torch.arange(line.length) * line.stride + line.start - self.start
+        places = offsets.div(self.stride, rounding_mode="floor") % len(self.places)
+        return places * self.places.step + self.places.start
+
+    def slice_of(self, line: Line, inner: int) -> range | None:
+        """The indices along a dimension in which ``inner`` entries share one, once around.
+
+        None where they are no range.
+        """
+        number = -(-line.length // inner)
+        first = (line.start - self.start) // self.stride % len(self.places)
+        by = max(1, line.stride // self.stride)
+        if by == 1 and first == 0 and number >= len(self.places):
+            return self.places
+        found = self.places[first : first + number * by : by]
+        return found if len(found) == number else None
 
 
 @lru_cache(maxsize=4096)  # asked anew in every batch
@@ -62,9 +95,21 @@ def _along(axis: Axis, shape: tuple[int, ...], strides: tuple[int, ...]) -> tupl
         for dim, (length, stride) in enumerate(zip(shape, strides, strict=True))
         if stride > 0
         and (length - 1) * stride >= axis.stride
-        and stride % (axis.stride * axis.size)
+        and stride % (axis.stride * len(axis.places))
     ]
     return found[0] if len(found) == 1 else None
+
+
+@lru_cache(maxsize=4096)
+def _only(axis: Axis, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> int | None:
+    around = axis.stride * len(axis.places)
+    reach = sum(
+        (length - 1) * stride
+        for length, stride in zip(shape, strides, strict=True)
+        if stride % around
+    )
+    first, inside = divmod(offset - axis.start, axis.stride)
+    return axis.places[first % len(axis.places)] if inside + reach < axis.stride else None
 
 
 @dataclass(frozen=True)
@@ -81,8 +126,34 @@ class Axes:
     mixed: bool = False
 
 
-def carried(axis: Axis | None, result: Tensor, dim: int, inner: int) -> Axis | None:
-    """The same axis in a new tensor whose dimension ``dim`` corresponds to the old one."""
-    if axis is None:
-        return None
-    return Axis(result.stride(dim) * inner, axis.size, int(result.storage_offset()))
+def line_of(view: Tensor, dim: int) -> Line:
+    """One dimension of a view."""
+    return Line(view.shape[dim], view.stride(dim), int(view.storage_offset()))
+
+
+def carried(axis: Axis, view: Tensor, dim: int, inner: int, result: Tensor, to: int) -> Axis | None:
+    """The axis of a view's dimension in a new tensor, in which dimension ``to`` goes with it."""
+    places = axis.slice_of(line_of(view, dim), inner)
+    start = int(result.storage_offset())
+    return Axis(result.stride(to) * inner, places, start) if places is not None else None
+
+
+def missing(view: Tensor, size: int) -> Axis | None:
+    """The axis of that size which a tensor has and this view of it, at one index, has not.
+
+    Example:
+        >>> spikes = torch.zeros(2, 3, 5)
+        >>> missing(spikes[:, 1], 3)
+        Axis(stride=5, places=range(0, 3), start=0)
+    """
+    step = 1
+    for stride, length in sorted(zip(view.stride(), view.shape, strict=True)):
+        if length == 1:
+            continue
+        if stride == step * size:
+            return Axis(step, range(size))
+        if stride != step:
+            return None
+        step *= length
+    whole = view.untyped_storage().nbytes() // view.element_size()
+    return Axis(step, range(size)) if whole == step * size else None

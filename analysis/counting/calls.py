@@ -1,53 +1,131 @@
-"""Which executions of one forward pass are one site: those of a loop over steps belong together."""
+"""Which executions of one forward pass are one site: those of a loop belong together."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import numpy as np
 
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog
 from analysis.counting.rows import Batch
 from analysis.records import SiteKey
 
+Log = TypeVar("Log", SiteLog, SpikeLog)
+
 
 @dataclass(frozen=True)
-class Calls:
-    """Calls that are one site: a single one, or one per step of a loop over steps.
+class Call(Generic[Log]):
+    """Executions that are one call of a site or neuron layer: one, or one per turn of a loop.
 
     Attributes:
-        key: The site; in a loop its call counts within one step.
-        logs: One, or T of them in the order of the steps.
+        key: Of the site; in a loop its call counts within one turn.
+        logs: In the order they ran.
     """
 
     key: SiteKey
-    logs: list[SiteLog]
+    logs: list[Log]
 
 
-def site_calls(logs: list[SiteLog], batch: Batch, *, looped: bool) -> Iterator[Calls]:
-    """Groups executions into sites: by step in a loop over steps, else each by itself."""
-    groups: dict[tuple[str, int], list[SiteLog]] = defaultdict(list)
+def calls_of(logs: Sequence[Log], batch: Batch, *, looped: bool | None) -> list[Call[Log]]:
+    """Puts the executions of a forward pass together to calls, in the order these began.
+
+    Executions at one place are turns of a loop as long as they share no sample and step.
+
+    Args:
+        logs: Of all places.
+        batch: What ran.
+        looped: Whether the model runs once per step; None where nobody knows.
+    """
+    places: dict[tuple[str, int], list[Log]] = defaultdict(list)
+    for log in _in_modules(logs, batch.steps, looped):
+        places[log.key.name, log.key.index].append(log)
+    found = []
+    for turns in places.values():
+        groups = _together(_by_step(turns, batch.steps, looped))
+        alone = len(groups) == len(turns)
+        for call, group in enumerate(groups):
+            key = group[0].key if alone else replace(group[0].key, call=call)
+            found.append(Call(key, group))
+    began = {log.key: position for position, log in reversed(list(enumerate(logs)))}
+    return sorted(found, key=lambda call: began[call.logs[0].key])
+
+
+def _in_modules(logs: Sequence[Log], steps: int, looped: bool | None) -> Sequence[Log]:
+    """Numbers operations in a loop over the steps inside one module call by their place in it."""
+    inside: dict[tuple[str, int], list[Log]] = defaultdict(list)
     for log in logs:
-        groups[log.key.name, log.key.index].append(log)
-    merged: dict[SiteKey, Calls] = {}
-    for (name, index), found in groups.items():
-        per_step = calls_per_step(found, batch, looped=looped)
-        if not per_step:
-            merged |= {log.key: Calls(log.key, [log]) for log in found}
+        inside[log.key.name, log.key.call].append(log)
+    calls = Counter(name for name, _ in inside)
+    renamed: dict[SiteKey, Log] = {}
+    for (name, _), group in inside.items():
+        several = len({log.rows.at for log in group} - {None}) > 1
+        if len(group) == 1 or not (several or calls[name] % steps):
             continue
-        for call in range(per_step):
-            key = SiteKey(name=name, index=index, call=call)
-            merged[key] = Calls(key, found[call::per_step])
-    order = {log.key: position for position, log in enumerate(logs)}
-    yield from sorted(merged.values(), key=lambda calls: order[calls.logs[0].key])
+        placed = _by_step(group, steps, looped or False)
+        if several or placed is not group:
+            for position, log in enumerate(placed):
+                key = replace(log.key, index=position % (len(group) // steps or len(group)))
+                renamed[log.key] = replace(log, key=key)
+    return [renamed.get(log.key, log) for log in logs]
 
 
-def calls_per_step(logs: Sequence[SiteLog | SpikeLog], batch: Batch, *, looped: bool) -> int:
-    """How often a place is run at each step of a loop; 0 where its calls are no loop over steps."""
-    in_loop = looped and batch.steps > 1 and len(logs) % batch.steps == 0
-    if not in_loop or any(log.rows.steps is not None for log in logs):
-        return 0
-    return len(logs) // batch.steps
+def _by_step(logs: Sequence[Log], steps: int, looped: bool | None) -> Sequence[Log]:
+    """Says which step every turn of a loop over the steps belongs to, by their order."""
+    turns = _turns(logs) if steps > 1 and len(logs) >= steps else []
+    per_step, rest = divmod(len(turns), steps)
+    if rest or not turns or not all(map(_is_one_step, turns)):
+        return logs
+    told = Counter(turn[0].rows.at for turn in turns)
+    sure = looped or any(step is not None for step in told)
+    if told == dict.fromkeys(range(steps), per_step) or (looped is False and not sure):
+        return logs
+    return [
+        replace(
+            log,
+            rows=replace(log.rows, at=turn // per_step, guessed=log.rows.guessed or not sure),
+        )
+        for turn, together in enumerate(turns)
+        for log in together
+    ]
+
+
+def _turns(logs: Sequence[Log]) -> list[list[Log]]:
+    """Executions one after another that share no sample: a loop over samples, within a step."""
+    turns: list[list[Log]] = []
+    so_far = np.ones(len(logs[0].rows.cells), dtype=bool)
+    for log in logs:
+        samples = log.rows.cells.any(1)
+        if (so_far & samples).any():
+            turns.append([])
+            so_far = np.zeros_like(so_far)
+        turns[-1].append(log)
+        so_far = so_far | samples
+    return turns
+
+
+def _is_one_step(turn: Sequence[Log]) -> bool:
+    """Whether it holds every sample, and all of them at one step or nobody knows when."""
+    one = all(log.rows.at is not None or log.rows.serves_all for log in turn)
+    same = len({log.rows.at for log in turn}) == 1
+    return one and same and bool(np.any([log.rows.cells.any(1) for log in turn], axis=0).all())
+
+
+def _together(logs: Sequence[Log]) -> list[list[Log]]:
+    """Executions that share no sample and step, those that came first together."""
+    if len(logs) == 1:
+        return [list(logs)]
+    calls: list[list[Log]] = []
+    so_far = np.zeros(logs[0].rows.cells.shape, dtype=int)  # calls of each sample and step
+    for log in logs:
+        call = so_far[log.rows.cells].max(initial=0)
+        so_far[log.rows.cells] = call + 1
+        if call == len(calls):
+            calls.append([])
+        calls[call].append(log)
+    return calls
 
 
 def is_looped(log: PassLog, batch: Batch) -> bool:
@@ -55,6 +133,6 @@ def is_looped(log: PassLog, batch: Batch) -> bool:
     logs: list[SiteLog | SpikeLog] = [*log.sites, *log.spikes]
     if batch.steps == 1 or any(x.rows.steps is not None or x.rows.mixes for x in logs):
         return False
-    calls = Counter(spike.site for spike in log.spikes)
+    calls = Counter(spike.key.name for spike in log.spikes)
     calls = calls or Counter(site.key.name for site in log.sites if site.key.index == 0)
     return bool(calls) and all(n % batch.steps == 0 for n in calls.values())

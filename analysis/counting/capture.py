@@ -26,7 +26,7 @@ from analysis.counting.rows import Batch, rows_of
 from analysis.counting.scopes import Scope, Scopes
 from analysis.counting.tensors import tensors_in
 from analysis.errors import InputError
-from analysis.records import Origin
+from analysis.records import Origin, SiteKey
 
 
 class Capture(TorchDispatchMode):
@@ -75,6 +75,7 @@ class Capture(TorchDispatchMode):
         if any(isinstance(mode, Capture) for mode in _get_current_dispatch_mode_stack()):
             raise InputError("a model is already being counted here; captures can't be nested")
         self._batch, self._log, self._inner = batch, PassLog(), []
+        self._flow.samples = batch.samples
         self._flow.mark(inputs, Trace("image", axes=batch.axes(inputs)))
         fast_path = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)  # it hides its products
@@ -125,7 +126,7 @@ class Capture(TorchDispatchMode):
         reads_data = trace.origin == "image"
         if rows.steps is not None and (reads_data or self._may_be_static(key.name)):
             places = rows.samples * self._batch.steps + rows.steps
-            static = _equal_steps(values, places, self._batch)
+            static = bool(rows.cells.all()) and _equal_steps(values, places, self._batch)
         log = self._inner if self.scopes.in_neuron else self._log.sites
         log.append(
             SiteLog(
@@ -167,10 +168,7 @@ class Capture(TorchDispatchMode):
                 self._log.unruled.add(name)
             return
         work, tensor = found
-        axes = self._flow.of(tensor).axes
-        serves_all = (
-            self._flow.knows(tensor) and not axes.mixed and self._flow.step_along(tensor) is None
-        )
+        serves_all = self._flow.knows(tensor) and self._flow.serves_all(tensor)
         self._log.work.append(WorkLog(name, work, tensor.numel(), serves_all=serves_all))
 
     def _leave(self, scope: Scope, inputs: Any, output: Any) -> None:
@@ -194,8 +192,7 @@ class Capture(TorchDispatchMode):
         self._inner = []
         self._log.spikes.append(
             SpikeLog(
-                site=scope.name,
-                call=scope.call,
+                key=SiteKey(name=scope.name, call=scope.call),
                 cells=spikes.numel(),
                 counts=counts,
                 levels=reading.levels,
@@ -249,7 +246,8 @@ def _equal_steps(values: Tensor, places: Tensor, batch: Batch) -> bool:
     """Whether every sample's rows are the same at all steps."""
     order = places.argsort(stable=True)
     in_order = torch.equal(order, torch.arange(len(order)))
-    by_step = (values if in_order else values[order]).view(batch.samples, batch.steps, -1)
+    in_turn = values if in_order else values[order]
+    by_step = in_turn.unflatten(0, (batch.samples, batch.steps, -1))
     # Sample by sample, so that the differences stay in the cache; NaN differs from itself.
     return all(_all_zero(sample[1:] - sample[:-1]) for sample in by_step)
 

@@ -9,16 +9,13 @@ from typing import Any, Literal
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from analysis.counting.axes import Axes, Axis, carried
+from analysis.counting.axes import Axes, Axis, missing
 from analysis.counting.elementwise import MOVES, WORK, aten
+from analysis.counting.passing import CONTRACT, Passing, steps_along
 from analysis.counting.tensors import tensors_in
 from analysis.records import Origin, Work
 
 NeuronPlace = tuple[str, int]  # path of a neuron layer, and which call of it, from 0
-
-_CONTRACT = {aten.mm, aten.bmm, aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_}
-_CONVOLVE = {aten.convolution, aten._convolution}
-_REDUCE = {aten.mean, aten.sum, aten.amax, aten.amin, aten.max, aten.prod, aten.any}
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,7 @@ class DataFlow:
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
+        self.samples = 1  # of the batch that runs
         self._traces: dict[int, tuple[StorageWeakRef, Trace]] = {}
 
     def mark(self, tensor: Tensor, trace: Trace) -> None:
@@ -85,13 +83,12 @@ class DataFlow:
 
         A dimension of length T that was made by expanding holds the steps too.
         """
-        axis = self.of(tensor).axes.step
-        if axis is not None:
-            return axis.along(tensor)
-        for dim, (length, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
-            if stride == 0 and length == self._steps > 1:
-                return dim, 1
-        return None
+        return steps_along(tensor, self.of(tensor).axes.step, self._steps)
+
+    def serves_all(self, tensor: Tensor) -> bool:
+        """Whether a tensor stands for all steps at once, without mixing them."""
+        axes = self.of(tensor).axes
+        return not axes.mixed and axes.step is None and self.step_along(tensor) is None
 
     def comes_from(self, spikes: Tensor, neuron: NeuronPlace) -> None:
         """Marks a tensor as the output of a neuron layer, also of one that has not fired yet."""
@@ -120,7 +117,7 @@ class DataFlow:
             return
         packet = func.overloadpacket
         origins: set[Any] = {self.of(x).origin for x in inputs}
-        if packet in _CONTRACT and len(inputs) < len(tensors):
+        if packet in CONTRACT and len(inputs) < len(tensors):
             origins.add("current")  # weights met something unknown, such as a first state of zeros
         if origins != {"weight"}:
             origins.discard("weight")  # a learned scale or offset changes no origin
@@ -132,43 +129,35 @@ class DataFlow:
             if self.knows(tensor):  # changed in place: its axes stay
                 self.mark(tensor, replace(trace, axes=self.of(tensor).axes))
             else:
-                self.mark(tensor, replace(trace, axes=self._axes(packet, args, inputs, tensor)))
+                axes = self._axes(packet, args, inputs, tensor)
+                if any(tensor is x for x in tensors):  # written into
+                    axes = self._in_whole(tensor, axes)
+                self.mark(tensor, replace(trace, axes=axes))
 
     def _axes(
         self, packet: Any, args: tuple[Any, ...], inputs: list[Tensor], result: Tensor
     ) -> Axes:
-        sample, step, mixed = None, None, False
-        for x in inputs:
-            known = self.of(x).axes
-            mixed = mixed or known.mixed
-            along = known.sample.along(x) if known.sample else None
-            if sample is None and along is not None:
-                dim = _corresponding(packet, args, x, result, along[0])
-                sample = None if dim is None else carried(known.sample, result, dim, along[1])
-            along = self.step_along(x)
-            if step is None and along is not None:
-                dim = _corresponding(packet, args, x, result, along[0])
-                axis = known.step or Axis(1, self._steps)
-                step = None if dim is None else carried(axis, result, dim, along[1])
-                mixed = mixed or dim is None
-        if step is None:
-            step = self._new_step_axis(packet, args, result)
-        return Axes(sample, step, mixed=mixed and step is None)
+        passing = Passing(packet, args, result, self._steps)
+        return passing.axes([(x, self.of(x).axes) for x in inputs])
 
-    def _new_step_axis(self, packet: Any, args: tuple[Any, ...], result: Tensor) -> Axis | None:
-        """Steps that begin here: T tensors stacked, or one repeated T times."""
-        if self._steps == 1:
-            return None
-        if packet is aten.stack and len(args[0]) == self._steps:
-            dim = args[1] % result.dim() if len(args) > 1 else 0
-            return Axis(result.stride(dim), self._steps)
-        if packet is aten.repeat and self._steps in args[1]:
-            dim = list(args[1]).index(self._steps)
-            before = (
-                args[0].shape[dim - (result.dim() - args[0].dim())] if _inside(args, dim) else 1
-            )
-            return Axis(result.stride(dim) * before, self._steps)
-        return None
+    def _in_whole(self, part: Tensor, axes: Axes) -> Axes:
+        """The axes of a new tensor of which a part was written, at one sample or one step."""
+        if part.numel() * part.element_size() == part.untyped_storage().nbytes():
+            return axes
+        sample, step = axes.sample, axes.step
+        if self.samples > 1 and sample is not None and len(sample.places) == 1:
+            return Axes(*_filled(part, self.samples, step), mixed=axes.mixed)
+        step, sample = _filled(part, self._steps, sample)
+        return Axes(sample, step, mixed=axes.mixed and step is None)
+
+
+def _filled(part: Tensor, size: int, other: Axis | None) -> tuple[Axis | None, Axis | None]:
+    """The axis that a part of a tensor lies across, and the other one, both in the whole."""
+    axis = missing(part, size) if size > 1 else None
+    if other is None or len(other.places) == 1:
+        return axis, other if axis else None
+    before = axis.stride * (axis.only(part) or 0) if axis else 0
+    return axis, replace(other, start=other.start - before)
 
 
 def _nearest(traces: Iterable[Trace]) -> tuple[tuple[NeuronPlace, ...], int]:
@@ -177,39 +166,6 @@ def _nearest(traces: Iterable[Trace]) -> tuple[tuple[NeuronPlace, ...], int]:
     hops = min((trace.hops for trace in known), default=0)
     near = dict.fromkeys(key for trace in known if trace.hops == hops for key in trace.upstream)
     return tuple(near), hops + 1
-
-
-def _inside(args: tuple[Any, ...], dim: int) -> bool:
-    return dim >= len(args[1]) - args[0].dim()
-
-
-def _corresponding(
-    packet: Any, args: tuple[Any, ...], x: Tensor, result: Tensor, dim: int
-) -> int | None:
-    """The dimension of a result that a dimension of an input became; None if it was used up."""
-    if packet in _CONTRACT:
-        contracted = x.dim() - 1 if x is args[-2] else x.dim() - 2
-        if dim == contracted:
-            return None
-    elif packet in _CONVOLVE and dim == 1 and x.dim() == result.dim():
-        return None
-    elif packet in _REDUCE and x.dim() != result.dim():
-        gone = _reduced_dims(args, x)
-        return None if dim in gone else dim - sum(d < dim for d in gone)
-    elif packet is aten.stack:
-        new = args[1] % result.dim() if len(args) > 1 else 0
-        return dim + (dim >= new)
-    target = dim + result.dim() - x.dim()
-    same = 0 <= target < result.dim() and (
-        result.shape[target] == x.shape[dim] or packet is aten.repeat
-    )
-    return target if same else None
-
-
-def _reduced_dims(args: tuple[Any, ...], x: Tensor) -> set[int]:
-    dims = args[1] if len(args) > 1 else range(x.dim())
-    listed = [dims] if isinstance(dims, int) else list(dims or range(x.dim()))
-    return {d % x.dim() for d in listed}
 
 
 def _combine(packet: Any, work: Work | None, origins: set[Any]) -> Any:

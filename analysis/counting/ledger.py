@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
-from analysis.counting.calls import Calls, calls_per_step, site_calls
+from analysis.counting.calls import Call, calls_of
 from analysis.counting.dataflow import NeuronPlace
 from analysis.counting.operands import kind_of, widen
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog
@@ -40,13 +42,14 @@ class Ledger:
         self.moments = MomentSums()
         self._keep = keep_samples
 
-    def add(self, log: PassLog, batch: Batch, *, looped: bool) -> None:
-        """Adds one forward pass; ``looped``: the model runs once per step."""
+    def add(self, log: PassLog, batch: Batch, *, looped: bool | None) -> None:
+        """Adds one forward pass; ``looped``: whether the model runs once per step, if known."""
         for series in self._series().values():
             series.batch = None
-        for calls in site_calls(log.sites, batch, looped=looped):
-            self._add_site(calls, batch)
-        self._add_spikes(log.spikes, batch, looped=looped)
+        for site in calls_of(log.sites, batch, looped=looped):
+            self._add_site(site, batch.steps)
+        for neuron in calls_of(log.spikes, batch, looped=looped):
+            self._add_neuron(neuron, batch.steps)
         for work in log.work:
             repeats = batch.steps if work.serves_all and not looped else 1
             self.work[work.site, work.work] += work.elements * repeats
@@ -125,21 +128,20 @@ class Ledger:
     def _spike_series(self) -> dict[str, Series]:
         return {f"spikes {site} {call}": n.spikes for (site, call), n in self.neurons.items()}
 
-    def _add_site(self, calls: Calls, batch: Batch) -> None:
-        first = calls.logs[0]
-        tally = self._tally(calls.key, first)
-        in_loop = len(calls.logs) > 1
-        same = not in_loop or _same_input(calls.logs)
-        stands_for_all = not in_loop and first.rows.steps is None and not first.rows.mixes
-        tally.repeats = batch.steps if stands_for_all else 1
-        tally.executed_steps = batch.steps // tally.repeats
-        tally.mixes = tally.mixes or (first.rows.mixes and not in_loop)
+    def _add_site(self, call: Call[SiteLog], steps: int) -> None:
+        first = call.logs[0]
+        tally = self._tally(call.key, first)
+        serves_all = first.rows.serves_all
+        executed = int(_cells(call.logs).any(0).sum())
+        same = serves_all or (executed == steps and _same_input(call.logs))
+        tally.repeats = steps if serves_all else 1
+        tally.executed_steps = executed // tally.repeats
+        tally.mixes = tally.mixes or first.rows.mixes
         for quantity in tally.series:
-            parts = [_folded(log, quantity, batch) for log in calls.logs]
-            counts = np.concatenate(parts, axis=1)
+            counts = _sum(_folded(log, quantity) for log in call.logs)
             every_step = np.repeat(counts, tally.repeats, axis=1)
             tally.series[quantity].add(every_step, self.moments.samples)
-        for log in calls.logs:
+        for log in call.logs:
             sides = _sides(log)
             tally.see([side.levels for side in sides], _origins(log), _upstream(log))
             tally.static = tally.static and same and log.static
@@ -149,7 +151,7 @@ class Ledger:
             for position, side in enumerate(sides):
                 tally.elements[position] += side.elements * tally.repeats
             tally.see_levels(sides[0])
-            self.work[calls.key.name, "bias"] += log.biased_outputs * tally.repeats
+            self.work[call.key.name, "bias"] += log.biased_outputs * tally.repeats
 
     def _tally(self, key: SiteKey, log: SiteLog) -> SiteTally:
         if key not in self.sites:
@@ -171,42 +173,36 @@ class Ledger:
             )
         return self.sites[key]
 
-    def _add_spikes(self, logs: list[SpikeLog], batch: Batch, *, looped: bool) -> None:
-        calls: dict[str, list[SpikeLog]] = defaultdict(list)
-        for log in logs:
-            calls[log.site].append(log)
-        for site, found in calls.items():
-            per_step = calls_per_step(found, batch, looped=looped)
-            for call in range(per_step or len(found)):
-                group = found[call::per_step] if per_step else [found[call]]
-                number = call if per_step else group[0].call
-                cells = sum(log.cells for log in group) // batch.samples
-                counts = np.concatenate(
-                    [_exact(log.rows.fold(log.counts, batch)) for log in group], axis=1
-                )
-                if counts.shape[1] < batch.steps:  # ran once for all steps
-                    counts = np.repeat(counts, batch.steps, axis=1)
-                    cells *= batch.steps
-                self._add_neuron(site, number, cells // batch.steps, counts, group)
-
-    def _add_neuron(
-        self, site: str, call: int, neurons: int, counts: Counts, logs: list[SpikeLog]
-    ) -> None:
-        place = (site, call)
+    def _add_neuron(self, call: Call[SpikeLog], steps: int) -> None:
+        place = (call.key.name, call.key.call)
+        counts = _sum(_exact(log.rows.fold(log.counts)) for log in call.logs)
+        repeats = steps // counts.shape[1]
         if place not in self.neurons:
-            self.neurons[place] = NeuronTally(site, call, neurons, Series(self._keep))
+            lives = int(_cells(call.logs).sum()) // repeats  # samples and steps of a neuron
+            neurons = sum(log.cells for log in call.logs) // lives
+            self.neurons[place] = NeuronTally(*place, neurons, Series(self._keep))
         tally = self.neurons[place]
-        tally.spikes.add(counts, self.moments.samples)
-        for log in logs:
+        tally.spikes.add(np.repeat(counts, repeats, axis=1), self.moments.samples)
+        for log in call.logs:
             tally.levels = widen(tally.levels, log.levels)
             if log.by_neuron is not None:
                 tally.by_neuron = tally.by_neuron + log.by_neuron
 
 
+def _cells(logs: Sequence[SiteLog] | Sequence[SpikeLog]) -> npt.NDArray[np.bool_]:
+    """Which samples at which steps took part, ``(B, T)``."""
+    cells: npt.NDArray[np.bool_] = np.any([log.rows.cells for log in logs], axis=0)
+    return cells
+
+
+def _sum(parts: Iterable[Counts]) -> Counts:
+    return reduce(np.add, parts)
+
+
 def _same_input(logs: Sequence[SiteLog]) -> bool:
-    """Whether all steps of a loop read the very same values in memory."""
+    """Whether all turns of a loop read the very same values in memory."""
     places = {log.place for log in logs}
-    return len(places) == 1 and logs[0].counted.other is None
+    return len(logs) == 1 or (len(places) == 1 and logs[0].counted.other is None)
 
 
 def _sides(log: SiteLog) -> list[Side]:
@@ -225,7 +221,7 @@ def _upstream(log: SiteLog) -> list[tuple[NeuronPlace, ...]]:
     return [*hidden, *log.upstream]
 
 
-def _folded(log: SiteLog, quantity: Quantity, batch: Batch) -> Counts:
+def _folded(log: SiteLog, quantity: Quantity) -> Counts:
     """One quantity of one execution, ``(B, T)`` or ``(B, 1)``."""
     counted = log.counted
     other = counted.other
@@ -239,7 +235,7 @@ def _folded(log: SiteLog, quantity: Quantity, batch: Batch) -> Counts:
     counts = rows[quantity]
     if counts is None:
         raise TypeError(f"{log.key} was a product of two activations once and is none now")
-    return _exact(log.rows.fold(counts, batch))
+    return _exact(log.rows.fold(counts))
 
 
 def _exact(counts: Tensor) -> Counts:

@@ -116,7 +116,7 @@ def _rows_first(flow: DataFlow, operand: Tensor) -> Tensor:
     if not flow.knows(values):  # had to be copied
         samples, steps = operand.shape[dims[0]], operand.shape[dims[1]]
         stride = values.stride(0)
-        axes = Axes(Axis(stride * steps, samples), Axis(stride, steps))
+        axes = Axes(Axis(stride * steps, range(samples)), Axis(stride, range(steps)))
         flow.mark(values, replace(flow.of(operand), axes=axes))
     return values
 

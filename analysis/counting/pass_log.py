@@ -48,7 +48,7 @@ class SpikeLog:
     """One output of a neuron layer.
 
     Attributes:
-        site, call: Which one.
+        key: Path of its module, and which call of it.
         cells: Elements of the output.
         counts: Spikes per row.
         levels: Its distinct values.
@@ -56,8 +56,7 @@ class SpikeLog:
         by_neuron: Spikes of every neuron, ``(C, *S)``, if that was asked for.
     """
 
-    site: str
-    call: int
+    key: SiteKey
     cells: int
     counts: Tensor
     levels: Levels

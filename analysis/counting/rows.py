@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -43,7 +45,7 @@ class Batch:
         order = (1, 0) if self.layout == "TB" and is_clip else (0, 1)
 
         def axis(dim: int, size: int) -> Axis | None:
-            return Axis(inputs.stride(dim), size, start) if inputs.stride(dim) else None
+            return Axis(inputs.stride(dim), range(size), start) if inputs.stride(dim) else None
 
         step = axis(order[1], self.steps) if is_clip else None
         return Axes(axis(order[0], self.samples), step)
@@ -74,21 +76,37 @@ class Rows:
         samples: Sample of each row, ``(N,)``.
         steps: Step of each row; None where the rows hold no steps.
         mixes: Whether all steps are in every row.
+        batch: What runs.
         guessed: Whether that is a guess from the number of rows.
+        at: The one step that all rows belong to, where that is known.
     """
 
     samples: Tensor
     steps: Tensor | None
     mixes: bool
-    guessed: bool
+    batch: Batch
+    guessed: bool = False
+    at: int | None = None
 
-    def fold(self, counts: Tensor, batch: Batch) -> Tensor:
-        """Sums counts per row into ``(B, T)``, or ``(B, 1)`` where the rows hold no steps."""
-        width = 1 if self.steps is None else batch.steps
-        place = self.samples * width + (0 if self.steps is None else self.steps)
-        sums = torch.zeros(batch.samples * width, dtype=torch.float64, device=counts.device)
+    @property
+    def serves_all(self) -> bool:
+        """Whether the rows stand for all steps at once, without mixing them."""
+        return self.steps is None and self.at is None and not self.mixes
+
+    def fold(self, counts: Tensor) -> Tensor:
+        """Sums counts per row into ``(B, T)``, or ``(B, 1)`` where they belong to no one step."""
+        step = self.steps if self.at is None else self.at
+        width = 1 if step is None else self.batch.steps
+        place = self.samples * width + (0 if step is None else step)
+        sums = torch.zeros(self.batch.samples * width, dtype=torch.float64, device=counts.device)
         sums.index_add_(0, place.to(counts.device), counts.double())
-        return sums.view(batch.samples, width)
+        return sums.view(self.batch.samples, width)
+
+    @cached_property
+    def cells(self) -> npt.NDArray[np.bool_]:
+        """Which samples at which steps it holds rows of, ``(B, T)``."""
+        found = self.fold(torch.ones(len(self.samples))).numpy() > 0
+        return np.broadcast_to(found, (self.batch.samples, self.batch.steps))
 
 
 def rows_of(values: Tensor, flow: DataFlow, batch: Batch, name: str) -> Rows:
@@ -98,40 +116,47 @@ def rows_of(values: Tensor, flow: DataFlow, batch: Batch, name: str) -> Rows:
         InputError: If nothing is known of it and the rows can't be divided among the samples.
     """
     axes = flow.of(values).axes
-    along = axes.sample.along(values) if axes.sample else None
-    known = flow.knows(values) and (batch.samples == 1 or (along is not None and along[0] == 0))
-    if not known:
-        return _guess(len(values), batch, name)
     step = flow.step_along(values)
-    has_steps = step is not None and step[0] == 0
-    mixes = axes.mixed or (step is not None and not has_steps)
+    at = axes.step.only(values) if axes.step and step is None and batch.steps > 1 else None
+    along = axes.sample.along(values) if axes.sample else None
+    one = axes.sample.only(values) if axes.sample else None
+    apart = batch.samples == 1 or one is not None or (along is not None and along[0] == 0)
+    if not flow.knows(values) or not apart:
+        return _guess(len(values), batch, name, at)
     first = Line(len(values), values.stride(0), int(values.storage_offset()))
-    return _known(first, axes, batch, has_steps, mixes and not has_steps)
+    has_steps = step is not None and step[0] == 0
+    mixes = at is None and not has_steps and (axes.mixed or step is not None)
+    return _known(first, axes, batch, has_steps, mixes, at)
 
 
 @lru_cache(maxsize=1024)  # the layers of a network have few forms
-def _known(line: Line, axes: Axes, batch: Batch, has_steps: bool, mixes: bool) -> Rows:
+def _known(
+    line: Line, axes: Axes, batch: Batch, has_steps: bool, mixes: bool, at: int | None
+) -> Rows:
     samples, steps = torch.zeros(line.length, dtype=torch.long), None
     if batch.samples > 1 and axes.sample is not None:
         samples = axes.sample.indices(line)
-    if has_steps:
-        steps = axes.step.indices(line) if axes.step else torch.arange(line.length) % batch.steps
-    return Rows(samples, steps, mixes=mixes, guessed=False)
+    if has_steps and axes.step is not None and len(axes.step.places) > 1:
+        steps = axes.step.indices(line)
+    elif has_steps:  # a dimension that was expanded
+        steps = torch.arange(line.length) % batch.steps
+    return Rows(samples, steps, mixes, batch, at=at)
 
 
-def _guess(rows: int, batch: Batch, name: str) -> Rows:
+def _guess(rows: int, batch: Batch, name: str, at: int | None) -> Rows:
     """By the number of rows: samples x steps, samples slowest unless said so, or samples."""
-    position = torch.arange(rows)
-    if rows % (batch.samples * batch.steps) == 0 and rows >= batch.samples * batch.steps:
-        part = rows // (batch.samples * batch.steps)
+    position, cells = torch.arange(rows), batch.samples * batch.steps
+    if at is None and rows % cells == 0 and rows >= cells:
+        part = rows // cells
         outer, inner = position // part // batch.steps, position // part % batch.steps
         if batch.layout == "TB":
             outer, inner = position // part % batch.samples, position // part // batch.samples
-        return Rows(outer, inner if batch.steps > 1 else None, mixes=False, guessed=True)
+        steps = inner if batch.steps > 1 else None
+        return Rows(outer, steps, mixes=False, batch=batch, guessed=True)
     if rows % batch.samples:
         raise InputError(
             f"{name or 'the model'}: {rows} rows can't be divided among {batch.samples} samples "
             f"and {batch.steps} steps; is the number of steps right?"
         )
-    sure = rows == batch.samples
-    return Rows(position // (rows // batch.samples), None, mixes=False, guessed=not sure)
+    samples, sure = position // (rows // batch.samples), rows == batch.samples
+    return Rows(samples, None, mixes=False, batch=batch, guessed=not sure, at=at)

@@ -117,17 +117,18 @@ class Counting:
             outputs = run(**inputs) if isinstance(inputs, Mapping) else run(inputs)
         return log, outputs
 
-    def _looped(self, log: PassLog, shape: Batch) -> bool:
+    def _looped(self, log: PassLog, shape: Batch) -> bool | None:
+        """Whether the model runs once per step; None where nobody said and nothing shows it."""
         said = self.options.time_layout
         if said is not None:
             return said == "loop" or self.neurons.looped
-        return self.neurons.looped or is_looped(log, shape)
+        return self.neurons.looped or is_looped(log, shape) or None
 
     def _unsure(self, log: PassLog, shape: Batch) -> bool:
         """Whether samples and steps were not told apart by the data flow alone."""
         rows = [*(site.rows for site in log.sites), *(spikes.rows for spikes in log.spikes)]
         guessed = any(row.guessed for row in rows)
-        return guessed or self.options.time_layout is not None or self._looped(log, shape)
+        return guessed or self.options.time_layout is not None or bool(self._looped(log, shape))
 
     def _probe(self, inputs: Any, shape: Batch, log: PassLog) -> float:
         """How far the first sample's synops in its batch are from those it has alone.
