@@ -17,6 +17,9 @@ from analysis.records import Origin, Work
 
 NeuronPlace = tuple[str, int]  # path of a neuron layer, and which call of it, from 0
 
+# New tensors that have only their type from another one.
+_OF_OTHER_SIZE = {aten.new_empty, aten.new_zeros, aten.new_ones, aten.new_full}
+
 
 @dataclass(frozen=True)
 class Trace:
@@ -109,7 +112,7 @@ class DataFlow:
         What is made of nothing known (a tensor of zeros, say) stays unknown, so that filling it
         piece by piece gives it the origin of the pieces.
         """
-        if func.is_view:
+        if func.is_view or func.overloadpacket in _OF_OTHER_SIZE:
             return
         tensors = tensors_in(args)
         inputs = [x for x in tensors if self.knows(x)]

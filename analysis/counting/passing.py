@@ -71,7 +71,8 @@ class Passing:
             elif step is None or found.places[-1] > step.places[-1]:
                 step = found
         if step is None and self.steps > 1:
-            step = self._beginning(steps, samples) or _latest(steps)
+            by_sample = joined is not None and not any(a.along(x) for x, a in samples if a)
+            step = (None if by_sample else self._beginning(steps, samples)) or _latest(steps)
         return Axes(sample, step, mixed=mixed and step is None)
 
     def _carried(self, held: Sequence[Held], steps: int) -> Iterator[Axis | None]:
@@ -93,11 +94,16 @@ class Passing:
 
     def _joined(self, held: Sequence[Held], others: Sequence[Held], steps: int) -> Axis | None:
         """The axis that stacking or concatenating makes of parts that have one or some indices."""
-        dim = self._dim_of_parts()
-        known = {id(x): axis for x, axis in held}
-        apart = self._apart(others)
-        whole = [x for x in self.args[0] if x.numel()]  # an empty one has no dimension to speak of
-        parts = [self._part(x, known.get(id(x)), dim, apart=id(x) in apart) for x in whole]
+        dim, apart = self._dim_of_parts(), self._apart(others)
+        axes = {id(x): axis for x, axis in held}
+        parts = []
+        for x in self.args[0]:
+            if not x.numel():
+                continue  # has no dimension to speak of
+            part = self._part(x, axes.get(id(x)), dim)
+            if part.at_one and id(x) not in apart:
+                return None
+            parts.append(part)
         inner = {part.inner for part in parts if part.places}
         if len(inner) != 1:
             return None
@@ -122,15 +128,17 @@ class Passing:
         dim: int = self.args[1] if len(self.args) > 1 else 0
         return dim % self.result.dim()
 
-    def _part(self, x: Tensor, axis: Axis | None, dim: int, *, apart: bool) -> _Part:
+    def _part(self, x: Tensor, axis: Axis | None, dim: int) -> _Part:
         length = 1 if self.packet is aten.stack else x.shape[dim]
         along = axis.along(x) if axis else None
         if axis is not None and along is not None and along[0] == dim and length > 1:
-            places = axis.slice_of(line_of(x, dim), along[1])
-            times = -(-length // along[1]) // len(places) if places else 0
-            return _Part(length, along[1], tuple(places or ()) * times)
-        index = axis.only(x) if axis and apart else None
-        return _Part(length, length, () if index is None else (index,))
+            places = axis.slice_of(line_of(x, dim), along[1]) or range(0)
+            times = -(-length // along[1]) // max(1, len(places))
+            return _Part(length, along[1], tuple(places) * times)
+        index = axis.only(x) if axis else None
+        if index is None:
+            return _Part(length, length, ())
+        return _Part(length, length, (index,), at_one=True)
 
     def _beginning(self, held: Sequence[Held], samples: Sequence[Held]) -> Axis | None:
         """Steps that begin here: T tensors stacked or joined, or one repeated T times."""
@@ -192,11 +200,18 @@ def _lies_along(axis: Axis, tensor: Tensor, dim: int) -> bool:
 
 @dataclass(frozen=True)
 class _Part:
-    """One of the tensors that are joined: its length, entries per index, and its indices."""
+    """One of the tensors that are joined.
+
+    Attributes:
+        length, inner: Its entries, and how many of them share an index.
+        places: Its indices; none where nothing is known.
+        at_one: Whether the whole tensor is at one index.
+    """
 
     length: int
     inner: int
-    places: tuple[int, ...]  # empty where nothing is known
+    places: tuple[int, ...]
+    at_one: bool = False
 
 
 def _one_after_another(parts: Sequence[_Part], inner: int, steps: int) -> range | None:

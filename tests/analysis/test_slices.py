@@ -1,0 +1,171 @@
+"""Slices of steps and samples: what runs on a part of them is charged for that part."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import analysis
+
+STEPS, SAMPLES = 3, 2
+
+
+class Call(nn.Module):
+    """A linear layer without bias on four features, called as a function says."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function, self.layer = function, nn.Linear(4, 5, bias=False)
+
+    def forward(self, x):
+        return self.function(self.layer, x)
+
+
+def spikes():
+    """Of sample b at step t, 1 + (b + t) % 4 of four neurons fire."""
+    x = torch.zeros(SAMPLES, STEPS, 4)
+    for b in range(SAMPLES):
+        for t in range(STEPS):
+            x[b, t, : 1 + (b + t) % 4] = 1
+    return x
+
+
+def run_of(function, x=None):
+    return analysis.analyze(
+        Call(function), [spikes() if x is None else x], steps=STEPS, per_sample=True
+    ).run
+
+
+def by_sample(run):
+    return next(c for c in run.per_sample if c.kind == "site").counts
+
+
+# 5 outputs for each spike of `spikes`.
+EVERY_STEP = ((5, 10, 15), (10, 15, 20))
+
+
+@pytest.mark.parametrize("order", ["BT", "TB"])
+def test_a_tensor_that_is_filled_step_by_step_holds_the_steps(order):
+    def filled(layer, x):
+        buffer = torch.zeros(SAMPLES, STEPS, 4) if order == "BT" else torch.zeros(STEPS, SAMPLES, 4)
+        for t in range(STEPS):
+            if order == "BT":
+                buffer[:, t] = x[:, t] * 0.5
+            else:
+                buffer[t] = x[:, t] * 0.5
+        return layer(buffer.flatten(0, 1))
+
+    run = run_of(filled)
+    (site,) = run.sites
+    assert (by_sample(run), site.repeats, site.layout_guessed) == (EVERY_STEP, 1, False)
+
+
+def test_a_still_image_that_fills_the_steps_is_charged_at_each():
+    def filled(layer, x):
+        buffer = torch.zeros(SAMPLES, STEPS, 4)
+        for t in range(STEPS):
+            buffer[:, t] = x * (t < 2)
+        return layer(buffer.flatten(0, 1))
+
+    assert by_sample(run_of(filled, spikes()[:, 0])) == ((5, 5, 0), (10, 10, 0))
+
+
+def test_a_loop_beside_layers_that_hold_all_steps_is_one_site_charged_once_per_step():
+    def both(layer, x):
+        merged = layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return merged + torch.stack([layer(x[:, t]) for t in range(STEPS)], 1)
+
+    run = run_of(both)
+    assert [site.synops for site in run.sites] == [75, 25, 25, 25] or [
+        site.synops_by_step for site in run.sites
+    ] == [(15, 25, 35), (15, 25, 35)]
+
+
+def test_pieces_of_a_clip_are_one_site():
+    def pieces(layer, x):
+        return torch.cat([layer(piece) for piece in (x[:, :1], x[:, 1:])], 1)
+
+    run = run_of(pieces)
+    assert [str(site.key) for site in run.sites] == ["layer"]
+    assert by_sample(run) == EVERY_STEP
+
+
+def test_a_layer_that_runs_at_the_last_step_alone_is_charged_for_that_one():
+    run = run_of(lambda layer, x: layer(x[:, -1]))
+    (site,) = run.sites
+    assert by_sample(run) == ((0, 0, 15), (0, 0, 20))
+    assert (site.repeats, site.executed_steps, site.static) == (1, 1, False)
+    assert site.dense_macs == SAMPLES * 4 * 5
+
+
+def test_a_loop_over_samples_is_one_site():
+    run = run_of(lambda layer, x: torch.stack([layer(sample) for sample in x]))
+    assert [str(site.key) for site in run.sites] == ["layer"]
+    assert by_sample(run) == EVERY_STEP
+
+
+def test_a_tensor_that_is_filled_sample_by_sample_holds_the_samples():
+    def filled(layer, x):
+        buffer = torch.empty(SAMPLES, STEPS, 4)
+        for b in range(SAMPLES):
+            buffer[b] = x[b] * 0.5
+        return layer(buffer.flatten(0, 1))
+
+    run = run_of(filled)
+    assert (by_sample(run), run.sites[0].layout_guessed) == (EVERY_STEP, False)
+
+
+def test_a_recurrent_layer_is_charged_at_the_step_it_runs_in():
+    """It reads the spikes of the step before, none at the first."""
+
+    def recurrent(layer, x):
+        before, outputs = torch.zeros(SAMPLES, 4), []
+        for t in range(STEPS):
+            outputs.append(layer(before))
+            before = x[:, t]
+        return torch.stack(outputs, 1)
+
+    assert by_sample(run_of(recurrent)) == ((0, 5, 10), (0, 10, 15))
+
+
+def test_products_in_a_loop_inside_one_module_are_told_apart_by_their_place_in_a_step():
+    def attention(layer, x):
+        outputs = []
+        for t in range(STEPS):
+            tokens = x[:, t].view(SAMPLES, 2, 2)
+            scores = tokens @ tokens.transpose(1, 2)
+            outputs.append((scores @ tokens).flatten(1))
+        return torch.stack(outputs, 1)
+
+    run = run_of(attention)
+    assert [str(site.key) for site in run.sites] == ["(model)", "(model)[1]"]
+    # Sample 0, step 0: one spike, in one of two tokens, meets itself. All four spikes: 8 pairs.
+    assert by_sample(run)[0][0], by_sample(run)[1][2] == (1, 8)
+
+
+def test_an_empty_tensor_that_grows_by_concatenation_is_no_step():
+    def grown(layer, x):
+        out = torch.tensor([])
+        for t in range(STEPS):
+            out = torch.cat([out, layer(x[:, t])[:, None]], 1) if t else layer(x[:, t])[:, None]
+        return torch.cat([torch.tensor([]), out])
+
+    assert by_sample(run_of(grown)) == EVERY_STEP
+
+
+def test_a_stem_may_read_a_clip_with_channels_innermost():
+    stem = nn.Conv2d(2, 3, 1, bias=False)
+
+    class Stem(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem = stem
+
+        def forward(self, clip):
+            flat = clip.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            return self.stem(flat).mean((2, 3))
+
+    clip = torch.rand(1, 2, 4, 4).expand(STEPS, 2, 4, 4)[None].repeat(SAMPLES, 1, 1, 1, 1)
+    (site,) = analysis.analyze(Stem(), [clip], steps=STEPS).run.sites
+    assert (site.static, site.synops) == (True, SAMPLES * STEPS * 2 * 16 * 3)
