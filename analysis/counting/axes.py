@@ -138,6 +138,11 @@ def carried(axis: Axis, view: Tensor, dim: int, inner: int, result: Tensor, to: 
     return Axis(result.stride(to) * inner, places, start) if places is not None else None
 
 
+def whole(result: Tensor, dim: int, inner: int, size: int) -> Axis:
+    """A full axis along a dimension of a new tensor."""
+    return Axis(result.stride(dim) * inner, range(size), int(result.storage_offset()))
+
+
 def missing(view: Tensor, size: int) -> Axis | None:
     """The axis of that size which a tensor has and this view of it, at one index, has not.
 
