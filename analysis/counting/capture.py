@@ -217,11 +217,10 @@ class Capture(TorchDispatchMode):
 
     def _leading(self, spikes: Tensor) -> Tensor:
         """Spikes as ``(N, C, *S)``, samples and steps together in front."""
-        if spikes.dim() == 1:
-            return spikes.unsqueeze(1)
         sample, step = self._flow.sample_dim(spikes), self._flow.step_along(spikes)
         both = {sample if sample is not None else 0, step[0] if step else None}
-        return spikes.flatten(0, 1) if both == {0, 1} else spikes
+        rows = spikes.flatten(0, 1) if both == {0, 1} else spikes
+        return rows if rows.dim() > 1 else rows.unsqueeze(1)
 
 
 def _source(inputs: list[Tensor], spikes: Tensor) -> Tensor | None:

@@ -169,3 +169,12 @@ def test_a_stem_may_read_a_clip_with_channels_innermost():
     clip = torch.rand(1, 2, 4, 4).expand(STEPS, 2, 4, 4)[None].repeat(SAMPLES, 1, 1, 1, 1)
     (site,) = analysis.analyze(Stem(), [clip], steps=STEPS).run.sites
     assert (site.static, site.synops) == (True, SAMPLES * STEPS * 2 * 16 * 3)
+
+
+def test_one_neuron_per_sample_and_step_is_a_layer():
+    class Fire(nn.Module):
+        def forward(self, x):
+            return (x.sum(2) > 1.5).to(x.dtype)
+
+    (layer,) = analysis.analyze(Fire(), [0.7 * spikes()], steps=STEPS).run.neurons
+    assert (layer.neurons, layer.spikes_by_step) == (1, (0, 1, 2))
