@@ -55,6 +55,7 @@ def _joined(key: SiteKey, logs: list[SiteLog]) -> SiteLog:
             rows[0],
             samples=torch.cat([r.samples for r in rows]),
             steps=steps,
+            at=None,
             guessed=any(r.guessed for r in rows),
         ),
         static=False,

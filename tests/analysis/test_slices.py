@@ -178,3 +178,25 @@ def test_one_neuron_per_sample_and_step_is_a_layer():
 
     (layer,) = analysis.analyze(Fire(), [0.7 * spikes()], steps=STEPS).run.neurons
     assert (layer.neurons, layer.spikes_by_step) == (1, (0, 1, 2))
+
+
+def test_weights_inside_a_neuron_layer_that_walks_over_the_steps_are_one_site():
+    class Neuron(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weights = nn.Linear(4, 5, bias=False)
+
+        def forward(self, x):
+            return torch.stack([(self.weights(x[:, t]) > 0).to(x.dtype) for t in range(STEPS)], 1)
+
+    run = analysis.analyze(Neuron(), [spikes()], steps=STEPS, neurons=[Neuron], per_sample=True).run
+    assert len(run.sites) == 1
+    assert by_sample(run) == EVERY_STEP
+
+
+def test_elementwise_work_in_a_loop_is_done_once_per_step():
+    def rectified(layer, x):
+        return layer(torch.stack([x[:, t].relu() for t in range(STEPS)], 1).flatten(0, 1))
+
+    work = {record.work: record.elements for record in run_of(rectified).elementwise}
+    assert work["activation"] == SAMPLES * STEPS * 4
