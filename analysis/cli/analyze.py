@@ -29,8 +29,7 @@ app = application()
     cls=OneScreen,
     epilog="""Examples:
   gac-analyze                                                the network that comes with it
-  gac-analyze runs/digits/last.pth --convention eq17 --output out
-  gac-analyze seed0.pth seed1.pth seed2.pth --with-published one row per method, ± over seeds
+  gac-analyze seed0.pth seed1.pth --convention eq17 --output o one row per method, ± over seeds
   gac-analyze last.pth --budget budget.toml                  for continuous integration
   gac-analyze weights.pth --model my.net:build --data my.data:test --steps 4
   torchrun --nproc-per-node 2 -m analysis.cli.analyze last.pth
@@ -43,6 +42,8 @@ def analyze(
     data_root: opt.DataRoot = None,
     model: opt.Model = None,
     role: opt.RoleOf = None,
+    neurons: opt.NeuronPaths = None,
+    time_layout: opt.TimeOrder = None,
     samples: opt.Samples = None,
     until_ci: opt.UntilCi = None,
     steps: opt.Steps = None,
@@ -120,6 +121,8 @@ def analyze(
     if rates is not None or solve_rate is not None:
         raise InputError("--rates and --solve-rate need an architecture: --arch NAME")
     refuse_idle(context, files, arch=False)
+    if model is None and (neurons or time_layout):
+        raise InputError("--neurons and --time-layout describe a model of your own: --model")
     until = None if until_ci is None else _share(until_ci)
     roles = dict(_role(text) for text in role or ())
     from analysis.cli.gate import Gate
@@ -142,6 +145,8 @@ def analyze(
         coding=coding,
         model=model,
         roles=roles,
+        neurons=tuple(neurons or ()),
+        time_layout=None if time_layout is None else time_layout.value,
         per_sample=per_sample,
     )
     wish = Wish(

@@ -49,7 +49,11 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
         of=(job.data, None),
         example=lambda: _one(next(iter(shown))),
         facts=_facts(str(job.model), model, weights),
-        settings={} if job.steps is None else {"steps": job.steps},
+        settings={
+            "steps": job.steps,
+            "neurons": job.neurons,
+            "time_layout": job.time_layout,
+        },
     )
 
 

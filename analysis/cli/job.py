@@ -33,6 +33,8 @@ class Job:
     coding: bool = False
     model: str | None = None
     roles: Mapping[str, Role] = field(default_factory=dict)
+    neurons: tuple[str, ...] = ()
+    time_layout: str | None = None
     per_sample: bool | None = None
 
 

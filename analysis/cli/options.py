@@ -14,6 +14,14 @@ from gac.data import DATASETS
 _RUN, _PRICES = "Network and data", "What operations cost"
 
 
+class TimeLayout(StrEnum):
+    """How a model of the user's orders samples and steps."""
+
+    BT = "BT"
+    TB = "TB"
+    loop = "loop"
+
+
 class Precision(StrEnum):
     """Floating-point formats a network can be run in."""
 
@@ -57,6 +65,24 @@ RoleOf = Annotated[
         metavar="GLOB=ROLE",
         rich_help_panel=_RUN,
         help="stem, gate, spiking, shortcut, readout or other; may be repeated",
+    ),
+]
+NeuronPaths = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--neurons",
+        metavar="PATH",
+        rich_help_panel=_RUN,
+        help="a spiking layer of --model that is not found by itself; may be repeated",
+    ),
+]
+TimeOrder = Annotated[
+    TimeLayout | None,
+    typer.Option(
+        "--time-layout",
+        metavar="ORDER",
+        rich_help_panel=_RUN,
+        help="where steps lie in --model, if it had to be guessed: BT, TB or loop",
     ),
 ]
 Samples = Annotated[

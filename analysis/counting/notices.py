@@ -107,7 +107,7 @@ def _of_layout(run: Run, signs: Signs) -> Iterator[str]:
         yield (
             f"the first sample alone has {100 * signs.probe:.0f} % other synops than in its batch: "
             "counts per sample and step, and what runs once for all steps, may be wrong; say "
-            "time_layout=..."
+            "time_layout=... or --time-layout"
         )
     if isnan(signs.probe):
         yield (
@@ -125,4 +125,4 @@ def _of_neurons(run: Run) -> Iterator[str]:
             f"not for the {run.steps} steps; if the model loops over its steps, say steps={times}"
         )
     if not run.neurons:
-        yield "no spiking neuron layer was found; name them with neurons=..."
+        yield "no spiking neuron layer was found; name them with neurons=... or --neurons"

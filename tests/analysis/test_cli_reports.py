@@ -187,8 +187,18 @@ class Net(nn.Module):
     def forward(self, x):
         return self.head((self.stem(x) > 0).float())
 
+class Fire(nn.Module):
+    def forward(self, x):
+        return (x > 0).float() / 2  # found by no behaviour
+
 def build():
     return Net()
+
+def build_scaled():
+    return nn.Sequential(nn.Linear(6, 4), Fire(), nn.Linear(4, 2))
+
+def clips():
+    return [torch.rand(3, 5, 6)]
 
 def test():
     torch.manual_seed(0)
@@ -228,6 +238,15 @@ def test_any_model_is_analysed_with_functions_of_the_users_own(run, project):
     assert facts["checkpoint"] == "weights.pth"
 
 
+def test_neurons_and_the_order_of_time_of_ones_own_model_may_be_said(run, project):
+    done = run("--model", "mynet:build_scaled", "--data", "mynet:clips", "--steps", 3,
+               "--neurons", "1", "--time-layout", "TB", "--output", "out")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads((project / "out" / "report.json").read_text())["run"]
+    assert (found["samples"], found["steps"]) == (5, 3)
+    assert [(n["site"], n["neurons"]) for n in found["neurons"]] == [("1", 4)]
+
+
 def test_a_number_of_samples_cuts_the_last_batch(run, project):
     done = run("--model", "mynet:build", "--data", "mynet:batches", "--steps", 1, "--samples", 7)
     assert done.returncode == 0, done.stderr
@@ -248,6 +267,12 @@ def test_a_number_of_samples_cuts_the_last_batch(run, project):
         (["{list}", "--model", "mynet:build", "--data", "mynet:test"], "holds no state dict"),
         (["--role", "stem"], "--role takes GLOB=ROLE with one of stem, gate"),
         (["--role", "a=b"], "--role takes GLOB=ROLE"),
+        (["--neurons", "a"], "--neurons and --time-layout describe a model of your own: --model"),
+        (
+            ["--model", "mynet:build", "--data", "mynet:test", "--steps", "1", "--neurons", "no"],
+            "'no'",
+        ),
+        (["--time-layout", "BTC"], "'BT', 'TB', 'loop'"),
         (["--junit", "x.xml"], "--junit needs --budget"),
         (["--margin", "5%"], "--margin needs --write-budget"),
         (["--write-budget", "b.toml", "--margin", "two"], "a margin is a share"),
