@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -40,7 +40,7 @@ def calls_of(logs: Sequence[Log], batch: Batch, *, looped: bool | None) -> list[
         looped: Whether the model runs once per step; None where nobody knows.
     """
     places: dict[tuple[str, int], list[Log]] = defaultdict(list)
-    for log in _in_modules(logs, batch.steps, looped):
+    for log in logs:
         places[log.key.name, log.key.index].append(log)
     found = []
     for turns in places.values():
@@ -53,23 +53,53 @@ def calls_of(logs: Sequence[Log], batch: Batch, *, looped: bool | None) -> list[
     return sorted(found, key=lambda call: began[call.logs[0].key])
 
 
-def _in_modules(logs: Sequence[Log], steps: int, looped: bool | None) -> Sequence[Log]:
-    """Numbers operations in a loop over the steps inside one module call by their place in it."""
-    inside: dict[tuple[str, int], list[Log]] = defaultdict(list)
+def sites_of(logs: list[SiteLog], batch: Batch, *, looped: bool | None) -> list[Call[SiteLog]]:
+    """The same for weight operations, of which one module call may do several in a loop.
+
+    Those get the index they have within a step. Turns of a loop read the same weights, or none.
+    """
+    inside: dict[tuple[str, int], list[SiteLog]] = defaultdict(list)
     for log in logs:
         inside[log.key.name, log.key.call].append(log)
     calls = Counter(name for name, _ in inside)
-    renamed: dict[SiteKey, Log] = {}
+    numbered: dict[SiteKey, SiteLog] = {}
     for (name, _), group in inside.items():
-        several = len({log.rows.at for log in group} - {None}) > 1
-        if len(group) == 1 or not (several or calls[name] % steps):
+        if len(group) >= batch.steps > 1:
+            alone = calls[name] % batch.steps > 0
+            numbered |= _numbered(group, batch.steps, looped, alone=alone)
+    return calls_of([numbered.get(log.key, log) for log in logs], batch, looped=looped)
+
+
+def _numbered(
+    logs: Sequence[SiteLog], steps: int, looped: bool | None, *, alone: bool
+) -> dict[SiteKey, SiteLog]:
+    """The executions of one module call under the index they have within a step.
+
+    Args:
+        logs: In the order they ran.
+        steps: T.
+        looped: As for `calls_of`.
+        alone: Whether the module is not called in a loop over the steps itself.
+    """
+    by_weights: dict[Hashable, list[SiteLog]] = defaultdict(list)
+    for log in logs:
+        by_weights[log.weight_place].append(log)
+    found = {log.key: log for log in logs}
+    for weights, turns in by_weights.items():
+        several = len({log.rows.at for log in turns} - {None}) > 1
+        if len(turns) % steps or not (alone or several):
             continue
-        placed = _by_step(group, steps, looped or False)
-        if several or placed is not group:
+        placed = _by_step(turns, steps, looped or (None if weights is not None else False))
+        per_step = len(turns) // steps
+        if all(log.rows.at is not None for log in placed):
             for position, log in enumerate(placed):
-                key = replace(log.key, index=position % (len(group) // steps or len(group)))
-                renamed[log.key] = replace(log, key=key)
-    return [renamed.get(log.key, log) for log in logs]
+                first = turns[position % per_step].key.index
+                found[turns[position].key] = replace(log, key=replace(log.key, index=first))
+    order = sorted({log.key.index for log in found.values()})
+    return {
+        key: replace(log, key=replace(log.key, index=order.index(log.key.index)))
+        for key, log in found.items()
+    }
 
 
 def _by_step(logs: Sequence[Log], steps: int, looped: bool | None) -> Sequence[Log]:

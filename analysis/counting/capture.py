@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -139,6 +139,7 @@ class Capture(TorchDispatchMode):
                 static=static,
                 place=self._reader.place(values),
                 weights=self._weights(product),
+                weight_place=_place(product.weight),
                 biased_outputs=product.biased_outputs,
                 shape=product.shape,
             )
@@ -221,6 +222,12 @@ class Capture(TorchDispatchMode):
         both = {sample if sample is not None else 0, step[0] if step else None}
         rows = spikes.flatten(0, 1) if both == {0, 1} else spikes
         return rows if rows.dim() > 1 else rows.unsqueeze(1)
+
+
+def _place(weight: Tensor | None) -> Hashable:
+    if weight is None:
+        return None
+    return weight.untyped_storage()._cdata, int(weight.storage_offset()), weight.numel()
 
 
 def _source(inputs: list[Tensor], spikes: Tensor) -> Tensor | None:

@@ -129,13 +129,18 @@ class DataFlow:
         if packet is aten.constant_pad_nd and (len(args) < 3 or args[2] == 0):
             trace = replace(trace, padding=tuple(args[1]))
         for tensor in tensors_in(result):
-            if self.knows(tensor):  # changed in place: its axes stay
-                self.mark(tensor, replace(trace, axes=self.of(tensor).axes))
-            else:
-                axes = self._axes(packet, args, inputs, tensor)
-                if any(tensor is x for x in tensors):  # written into
-                    axes = self._in_whole(tensor, axes)
-                self.mark(tensor, replace(trace, axes=axes))
+            self.mark(tensor, replace(trace, axes=self._axes_of(packet, args, inputs, tensor)))
+
+    def _axes_of(
+        self, packet: Any, args: tuple[Any, ...], inputs: list[Tensor], result: Tensor
+    ) -> Axes:
+        """The axes of what an operation made, or wrote into."""
+        written = any(result is x for x in tensors_in(args))
+        part = result.numel() * result.element_size() < result.untyped_storage().nbytes()
+        if self.knows(result) and (part or not written):
+            return self.of(result).axes
+        axes = self._axes(packet, args, inputs, result)
+        return self._in_whole(result, axes) if part and written else axes
 
     def _axes(
         self, packet: Any, args: tuple[Any, ...], inputs: list[Tensor], result: Tensor
@@ -145,8 +150,6 @@ class DataFlow:
 
     def _in_whole(self, part: Tensor, axes: Axes) -> Axes:
         """The axes of a new tensor of which a part was written, at one sample or one step."""
-        if part.numel() * part.element_size() == part.untyped_storage().nbytes():
-            return axes
         sample, step = axes.sample, axes.step
         if self.samples > 1 and sample is not None and len(sample.places) == 1:
             return Axes(*_filled(part, self.samples, step), mixed=axes.mixed)

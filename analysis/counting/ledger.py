@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from analysis.counting.calls import Call, calls_of
+from analysis.counting.calls import Call, calls_of, sites_of
 from analysis.counting.dataflow import NeuronPlace
 from analysis.counting.operands import kind_of, widen
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog
@@ -46,7 +46,7 @@ class Ledger:
         """Adds one forward pass; ``looped``: whether the model runs once per step, if known."""
         for series in self._series().values():
             series.batch = None
-        for site in calls_of(log.sites, batch, looped=looped):
+        for site in sites_of(log.sites, batch, looped=looped):
             self._add_site(site, batch.steps)
         for neuron in calls_of(log.spikes, batch, looped=looped):
             self._add_neuron(neuron, batch.steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -26,6 +27,7 @@ class SiteLog:
         static: Whether its input was the same at all steps.
         place: Which values in memory its input was.
         weights: Its weight elements, and how many of them are exactly zero.
+        weight_place: Which values in memory its weights were; None for two activations.
         biased_outputs: Output elements that a bias is added to.
         shape: Sizes of the layer, if it is one with weights.
     """
@@ -41,6 +43,7 @@ class SiteLog:
     weights: tuple[int, int]
     biased_outputs: int
     shape: LayerShape | None = None
+    weight_place: Hashable = None
 
 
 @dataclass(frozen=True, kw_only=True)

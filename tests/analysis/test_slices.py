@@ -200,3 +200,47 @@ def test_elementwise_work_in_a_loop_is_done_once_per_step():
 
     work = {record.work: record.elements for record in run_of(rectified).elementwise}
     assert work["activation"] == SAMPLES * STEPS * 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("steps_outside", [False, True])
+@pytest.mark.parametrize(("kind", "gates"), [(nn.RNN, 1), (nn.GRU, 3), (nn.LSTM, 4)])
+def test_both_products_of_a_recurrent_layer_are_charged_at_their_step(
+    kind, gates, steps_outside, dtype
+):
+    """The state that meets the weights is silent at first, real-valued then."""
+    torch.manual_seed(0)
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = kind(4, 3, batch_first=not steps_outside)
+
+        def forward(self, x):
+            return self.layer(x.transpose(0, 1) if steps_outside else x)[0]
+
+    x = spikes().to(dtype)
+    run = analysis.analyze(Network().to(dtype), [x], steps=STEPS).run
+    of_input, of_state = run.sites
+    spikes_by_step = x.sum((0, 2))
+    assert of_input.synops_by_step == tuple(int(n) * 3 * gates for n in spikes_by_step)
+    assert of_state.synops_by_step == (0, SAMPLES * 3 * 3 * gates, SAMPLES * 3 * 3 * gates)
+    assert of_state.dense_macs == SAMPLES * STEPS * 3 * 3 * gates
+    assert not any(site.layout_guessed for site in run.sites)
+
+
+def test_two_recurrent_layers_have_their_products_in_order():
+    torch.manual_seed(0)
+    layer = nn.GRU(4, 3, num_layers=2, batch_first=True)
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x):
+            return self.layer(x)[0]
+
+    sites = analysis.analyze(Network(), [spikes()], steps=STEPS).run.sites
+    assert [str(site.key) for site in sites] == ["layer", "layer[1]", "layer[2]", "layer[3]"]
+    assert [site.dense_macs // (SAMPLES * STEPS * 9) for site in sites] == [4, 3, 3, 3]
