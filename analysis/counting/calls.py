@@ -125,14 +125,13 @@ def _by_step(logs: Sequence[Log], steps: int, looped: bool | None) -> Sequence[L
 def _turns(logs: Sequence[Log]) -> list[list[Log]]:
     """Executions one after another that share no sample: a loop over samples, within a step."""
     turns: list[list[Log]] = []
-    so_far = np.ones(len(logs[0].rows.cells), dtype=bool)
+    so_far = np.ones_like(logs[0].rows.present)
     for log in logs:
-        samples = log.rows.cells.any(1)
-        if (so_far & samples).any():
+        if (so_far & log.rows.present).any():
             turns.append([])
             so_far = np.zeros_like(so_far)
         turns[-1].append(log)
-        so_far = so_far | samples
+        so_far = so_far | log.rows.present
     return turns
 
 
@@ -140,7 +139,7 @@ def _is_one_step(turn: Sequence[Log]) -> bool:
     """Whether it holds every sample, and all of them at one step or nobody knows when."""
     one = all(log.rows.at is not None or log.rows.serves_all for log in turn)
     same = len({log.rows.at for log in turn}) == 1
-    return one and same and bool(np.any([log.rows.cells.any(1) for log in turn], axis=0).all())
+    return one and same and bool(np.any([log.rows.present for log in turn], axis=0).all())
 
 
 def _together(logs: Sequence[Log]) -> list[list[Log]]:

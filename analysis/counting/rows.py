@@ -103,10 +103,23 @@ class Rows:
         return sums.view(self.batch.samples, width)
 
     @cached_property
+    def present(self) -> npt.NDArray[np.bool_]:
+        """Which samples it holds rows of, ``(B,)``."""
+        found = np.zeros(self.batch.samples, dtype=bool)
+        found[self.samples.numpy()] = True
+        return found
+
+    @cached_property
     def cells(self) -> npt.NDArray[np.bool_]:
         """Which samples at which steps it holds rows of, ``(B, T)``."""
-        found = self.fold(torch.ones(len(self.samples))).numpy() > 0
-        return np.broadcast_to(found, (self.batch.samples, self.batch.steps))
+        found = np.zeros((self.batch.samples, self.batch.steps), dtype=bool)
+        if self.at is not None:
+            found[:, self.at] = self.present
+        elif self.steps is None:
+            found[self.present] = True
+        else:
+            found[self.samples.numpy(), self.steps.numpy()] = True
+        return found
 
 
 def rows_of(values: Tensor, flow: DataFlow, batch: Batch, name: str) -> Rows:
