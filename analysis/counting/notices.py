@@ -100,8 +100,8 @@ def _of_layout(run: Run, signs: Signs) -> Iterator[str]:
     guessed = [str(site.key) for site in run.sites if site.layout_guessed]
     if guessed and run.steps > 1:
         yield (
-            "samples and steps were told apart by the number of rows, check with time_layout=: "
-            + ", ".join(guessed)
+            "samples and steps were told apart by the number of rows or calls, check with "
+            "time_layout=: " + ", ".join(guessed)
         )
     if signs.probe > _FLIPS:
         yield (

@@ -77,7 +77,7 @@ class Rows:
         steps: Step of each row; None where the rows hold no steps.
         mixes: Whether all steps are in every row.
         batch: What runs.
-        guessed: Whether that is a guess from the number of rows.
+        guessed: Whether that is a guess from the number of rows or calls.
         at: The one step that all rows belong to, where that is known.
     """
 

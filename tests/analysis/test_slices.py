@@ -244,3 +244,17 @@ def test_two_recurrent_layers_have_their_products_in_order():
     sites = analysis.analyze(Network(), [spikes()], steps=STEPS).run.sites
     assert [str(site.key) for site in sites] == ["layer", "layer[1]", "layer[2]", "layer[3]"]
     assert [site.dense_macs // (SAMPLES * STEPS * 9) for site in sites] == [4, 3, 3, 3]
+
+
+def test_calls_that_only_look_like_a_loop_over_the_steps_are_called_a_guess():
+    def thrice(layer, x):
+        merged = x.unsqueeze(1).expand(-1, STEPS, -1).flatten(0, 1)
+        still = sum(layer(x * scale) for scale in (1.0, 0.5, 0.25))
+        return nn.functional.linear(merged, layer.weight).unflatten(0, (-1, STEPS)).mean(1) + still
+
+    run = run_of(thrice, spikes()[:, 0])
+    assert [(str(s.key), s.repeats, s.layout_guessed) for s in run.sites] == [
+        ("layer", 1, True),
+        ("(model)", 1, False),
+    ]
+    assert any("number of rows or calls" in warning for warning in run.warnings)
