@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from analysis.counting.attention_rules import ATTENTION_RULES
-from analysis.counting.axes import Axes, Axis
+from analysis.counting.axes import Axes, Axis, line_of
 from analysis.counting.dataflow import DataFlow
 from analysis.counting.fans import axis_fan, each_once
 from analysis.counting.products import PairProduct, Product, WeightProduct
@@ -114,11 +114,20 @@ def _rows_first(flow: DataFlow, operand: Tensor) -> Tensor:
         return operand.movedim(dims[0], 0) if dims else operand
     values = operand.movedim(dims, (0, 1)).flatten(0, 1)
     if not flow.knows(values):  # had to be copied
-        samples, steps = operand.shape[dims[0]], operand.shape[dims[1]]
-        stride = values.stride(0)
-        axes = Axes(Axis(stride * steps, range(samples)), Axis(stride, range(steps)))
-        flow.mark(values, replace(flow.of(operand), axes=axes))
+        known, stride = flow.of(operand), values.stride(0)
+        samples = _places(known.axes.sample, operand, dims[0])
+        steps = _places(known.axes.step, operand, dims[1])
+        axes = Axes(Axis(stride * len(steps), samples), Axis(stride, steps))
+        flow.mark(values, replace(known, axes=axes))
     return values
+
+
+def _places(axis: Axis | None, operand: Tensor, dim: int) -> range:
+    """The indices along a dimension; all of them where it was expanded."""
+    every = range(operand.shape[dim])
+    if axis is None or operand.stride(dim) == 0:
+        return every
+    return axis.slice_of(line_of(operand, dim), 1) or every
 
 
 def _pair(left: Tensor, right: Tensor) -> PairProduct:

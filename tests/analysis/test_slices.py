@@ -91,6 +91,13 @@ def test_pieces_of_a_clip_are_one_site():
     assert by_sample(run) == EVERY_STEP
 
 
+def test_a_piece_that_meets_weights_sample_by_sample_keeps_its_steps():
+    def later(layer, x):
+        return torch.bmm(x[:, 1:], layer.weight.t().expand(SAMPLES, -1, -1))
+
+    assert by_sample(run_of(later)) == ((0, 10, 15), (0, 15, 20))
+
+
 def test_a_layer_that_runs_at_the_last_step_alone_is_charged_for_that_one():
     run = run_of(lambda layer, x: layer(x[:, -1]))
     (site,) = run.sites
