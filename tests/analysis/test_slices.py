@@ -91,6 +91,10 @@ def test_pieces_of_a_clip_are_one_site():
     assert by_sample(run) == EVERY_STEP
 
 
+def test_what_is_made_of_two_steps_belongs_to_the_later_one():
+    assert by_sample(run_of(lambda layer, x: layer(x[:, 2] + x[:, 0]))) == ((0, 0, 15), (0, 0, 20))
+
+
 def test_a_piece_that_meets_weights_sample_by_sample_keeps_its_steps():
     def later(layer, x):
         return torch.bmm(x[:, 1:], layer.weight.t().expand(SAMPLES, -1, -1))
