@@ -21,7 +21,7 @@ MOVES = {
     aten.unsafe_split, aten.unsafe_chunk, aten.split_with_sizes,
     aten.empty_like, aten.zeros_like, aten.ones_like, aten.full_like, aten.detach_,
     aten.empty, aten.zeros, aten.full, aten.new_zeros, aten.new_empty, aten.zero_,
-    aten.contiguous, aten.lift_fresh, aten.arange, aten.scalar_tensor, aten.resize_,
+    aten.lift_fresh, aten.arange, aten.scalar_tensor, aten.resize_,
     aten.im2col, aten.bernoulli, aten.masked_fill, aten.where, aten.index_put_,
 }  # fmt: skip
 

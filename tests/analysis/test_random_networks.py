@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -211,15 +212,17 @@ def networks(draw):
     return operations, looped, still
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(networks(), st.integers(1, 4), st.integers(1, 4), st.integers(0, 99))
 def test_in_any_layout_every_sample_and_step_has_the_counts_it_has_alone(
-    drawn, steps, samples, seed
+    mode, drawn, steps, samples, seed
 ):
     operations, looped, still = drawn
     network = Network(operations, steps, looped).double().eval()
     shape = (samples, CHANNELS, SIDE, SIDE) if still else (samples, steps, CHANNELS, SIDE, SIDE)
     images = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).double()
-    run = analysis.analyze(network, [images], steps=steps, neurons=[Fire], per_sample=True).run
+    with mode():
+        run = analysis.analyze(network, [images], steps=steps, neurons=[Fire], per_sample=True).run
     for place, sample in enumerate(images):
         assert counted(run, place) == network.counts_alone(sample)

@@ -269,3 +269,9 @@ def test_calls_that_only_look_like_a_loop_over_the_steps_are_called_a_guess():
         ("(model)", 1, False),
     ]
     assert any("number of rows or calls" in warning for warning in run.warnings)
+
+
+def test_a_copy_made_in_inference_mode_keeps_its_steps():
+    with torch.inference_mode():
+        run = run_of(lambda layer, x: layer(x.transpose(0, 1).contiguous().flatten(0, 1)))
+    assert (by_sample(run), run.sites[0].layout_guessed) == (EVERY_STEP, False)
