@@ -146,7 +146,8 @@ class DataFlow:
         self, packet: Any, args: tuple[Any, ...], inputs: list[Tensor], result: Tensor
     ) -> Axes:
         passing = Passing(packet, args, result, self._steps)
-        return passing.axes([(x, self.of(x).axes) for x in inputs])
+        values = [(x, self.of(x).axes) for x in inputs if not self.is_weight(x)]
+        return passing.axes(values) if values else Axes()
 
     def _in_whole(self, part: Tensor, axes: Axes) -> Axes:
         """The axes of a new tensor of which a part was written, at one sample or one step."""

@@ -27,10 +27,22 @@ def steps_along(tensor: Tensor, axis: Axis | None, steps: int) -> tuple[int, int
         return found
     if axis is not None and axis.only(tensor) is None:
         return None  # several steps, along no single dimension
-    for dim, (length, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
-        if stride == 0 and length == steps:
-            return dim, 1
-    return None
+    lengths = zip(tensor.shape, tensor.stride(), strict=True)
+    dim = dim_of_steps([length if stride == 0 else 1 for length, stride in lengths], steps)
+    return None if dim is None else (dim, 1)
+
+
+def dim_of_steps(times: Sequence[int], steps: int) -> int | None:
+    """The dimension that holds the steps in what was expanded or repeated so many times.
+
+    It is one of the first two, or the only one: a gate that fills a picture has no steps.
+
+    Example:
+        >>> dim_of_steps([4, 1, 1, 1], steps=4), dim_of_steps([1, 1, 4, 4], steps=4)
+        (0, None)
+    """
+    dims = [dim for dim, number in enumerate(times) if number > 1]
+    return next((d for d in dims if times[d] == steps and (d < 2 or len(dims) == 1)), None)
 
 
 @dataclass(frozen=True)
@@ -62,7 +74,8 @@ class Passing:
         if step is not None:
             return Axes(sample, step)
         mixed = any(axes.mixed for _, axes in inputs)
-        for found in self._carried(steps, self.steps):
+        in_time = [(x, axis) for x, axis in steps if not self._fills(x, axis, inputs)]
+        for found in self._carried(in_time, self.steps):
             if found is None:
                 mixed = True
             elif step is None or found.places[-1] > step.places[-1]:
@@ -89,11 +102,31 @@ class Passing:
             elif axis is not None:
                 yield carried(axis, x, *along, self.result, to)
 
+    def _fills(self, x: Tensor, axis: Axis | None, inputs: Sequence[tuple[Tensor, Axes]]) -> bool:
+        """Whether what looks like steps of an input was expanded to the size of another one.
+
+        The other one has values along that dimension that are no steps.
+        """
+        along = steps_along(x, axis, self.steps)
+        if along is None or x.stride(along[0]) > 0:
+            return False
+        behind = x.dim() - along[0]  # counted from the last dimension
+        return any(
+            not axes.mixed
+            and y.dim() >= behind
+            and y.shape[-behind] == self.steps
+            and y.stride(-behind) > 0
+            and steps_along(y, axes.step, self.steps) != (y.dim() - behind, 1)
+            for y, axes in inputs
+        )
+
     def _repeated(self) -> Axis | None:
         """Steps that begin here: a tensor repeated T times."""
-        if self.packet is not aten.repeat or self.steps not in self.args[1]:
+        if self.packet is not aten.repeat:
             return None
-        dim = list(self.args[1]).index(self.steps)
+        dim = dim_of_steps(self.args[1], self.steps)
+        if dim is None:
+            return None
         shape = self.args[0].shape
         new = self.result.dim() - len(shape)
         return whole(self.result, dim, shape[dim - new] if dim >= new else 1, self.steps)

@@ -2,7 +2,8 @@
 
 A network is a list of operations on clips ``(B, T, C, H, W)``. Each runs in one of many layouts
 (flattened either way, a loop over steps or samples, pieces of a clip), which changes no value.
-What it should count is written down while it runs on one sample alone, from its values.
+What it should count is written down while it runs on one sample alone, from its values. All of
+these are multiples of small fractions, so that no sum depends on its order.
 """
 
 from __future__ import annotations
@@ -108,7 +109,9 @@ WITHOUT_WEIGHTS = {
     "relu": torch.relu,
     "changed in place": lambda x: x.clone().relu_().mul_(2),
     "residual": lambda x: x + x.flip(3),
-    "gated": lambda x: x * x.mean((3, 4), keepdim=True).sigmoid(),
+    "gated": lambda x: x * x.sum((3, 4), keepdim=True).sign(),
+    "gated by places": lambda x: x * x.sum((3, 4), keepdim=True).sign().expand_as(x),
+    "gated by channels": lambda x: x * x.sum(2, keepdim=True).sign().expand_as(x),
     "one of the channels": lambda x: (x == x.amax(2, keepdim=True)).to(x.dtype),
     "joined channels": lambda x: torch.cat([x[:, :, 1:], x[:, :, :1]], 2),
 }
@@ -161,6 +164,8 @@ class Network(nn.Module):
         self.layers = nn.ModuleList(
             LAYERS[kind][0]() if kind in LAYERS else nn.Identity() for kind, _ in operations
         )
+        for weights in self.parameters():
+            nn.init.trunc_normal_(weights.data, 0, 1, -2, 2).mul_(2).round_().div_(4)
         self.alone = None  # counts of a single sample: layer -> one per step
 
     def forward(self, x):
@@ -221,7 +226,8 @@ def test_in_any_layout_every_sample_and_step_has_the_counts_it_has_alone(
     operations, looped, still = drawn
     network = Network(operations, steps, looped).double().eval()
     shape = (samples, CHANNELS, SIDE, SIDE) if still else (samples, steps, CHANNELS, SIDE, SIDE)
-    images = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).double()
+    generator = torch.Generator().manual_seed(seed)
+    images = (torch.randn(shape, generator=generator) * 2).round().double() / 4
     with mode():
         run = analysis.analyze(network, [images], steps=steps, neurons=[Fire], per_sample=True).run
     for place, sample in enumerate(images):
