@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch.utils.flop_counter import flop_registry
 from analysis.counting.dataflow import DataFlow, Trace
 from analysis.counting.elementwise import elements_of_work
 from analysis.counting.fans import per_row
-from analysis.counting.handling import TORCHS_OWN, Handling, handling_of
+from analysis.counting.handling import TORCHS_OWN, Handling, handling_of, run_parts
 from analysis.counting.neurons import Neurons
 from analysis.counting.operands import OperandReader, Reading, count_zeros
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog, WorkLog
@@ -99,12 +98,8 @@ class Capture(TorchDispatchMode):
         handling = self._handlings.get(id(func))
         if handling is None:
             handling = self._handlings[id(func)] = handling_of(func)
-        if handling.may_be_composite:
-            with self:  # under inference_mode whole layers arrive here: look inside them
-                result = func.decompose(*args, **kwargs)
-            if result is not NotImplemented:
-                return result
-            self._handlings[id(func)] = replace(handling, may_be_composite=False)
+        if handling.is_composite:  # under inference_mode whole layers arrive here
+            return run_parts(self, func, args, kwargs)
         result = func(*args, **kwargs)
         if handling.effect is not None:
             self._reader.note(func, args, kwargs, result)
