@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from analysis.counting.dataflow import DataFlow
 from analysis.counting.products import AttentionValues, PairProduct, Product, everywhere
+from analysis.counting.rows import in_front, merged, outer_dims
 
 aten = torch.ops.aten
 
 
 def attention(
-    _flow: Any,
+    flow: DataFlow,
     _result: Any,
     query: Tensor,
     key: Tensor,
@@ -23,7 +25,11 @@ def attention(
     *,
     causal: bool,
 ) -> list[Product]:
-    """``softmax(query @ key^T) @ value``: queries ``(N, H, L, E)``, the others with S."""
+    """``softmax(query @ key^T) @ value``: queries ``(N, H, L, E)``, the others with S.
+
+    Of a single head the samples may stand where heads do: ``(B, L, E)`` comes as ``(1, B, L, E)``,
+    and ``(T, B, L, E)`` as it is.
+    """
     rows, heads, length, _ = query.shape
     groups = heads // key.shape[1]
     keys, values = (x.repeat_interleave(groups, 1) if groups > 1 else x for x in (key, value))
@@ -32,11 +38,19 @@ def attention(
         allowed = allowed.tril()
     if mask is not None:
         allowed = allowed * (mask if mask.dtype == torch.bool else mask > float("-inf"))
+    dims = outer_dims(flow, query, 2)
+    if 1 in dims:
+        query, value = (_with_a_head(in_front(flow, x, dims)) for x in (query, value))
+        keys, values, allowed = (_with_a_head(merged(x, dims)) for x in (keys, values, allowed))
     seen = allowed if causal or mask is not None else None
     return [
         PairProduct("attention scores", (query, key), query, keys.mT, seen),
         AttentionValues("attention values", (value,), values, allowed),
     ]
+
+
+def _with_a_head(values: Tensor) -> Tensor:
+    return values.unsqueeze(1) if values.dim() == 3 else values
 
 
 def _on_cpu(

@@ -7,7 +7,6 @@ shapes only; who ran it and what the operands hold is for others.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -15,11 +14,11 @@ import torch
 from torch import Tensor
 
 from analysis.counting.attention_rules import ATTENTION_RULES
-from analysis.counting.axes import Axes, Axis, line_of
 from analysis.counting.dataflow import DataFlow
 from analysis.counting.fans import axis_fan, each_once
 from analysis.counting.products import PairProduct, Product, WeightProduct
 from analysis.counting.recurrent_rules import RECURRENT_RULES
+from analysis.counting.rows import in_front, outer_dims
 from analysis.records import LayerShape
 
 aten = torch.ops.aten
@@ -83,7 +82,9 @@ def product(
         left, right = right.mT, left.mT
     if not flow.is_weight(right):
         return [_pair(left, right)]
-    values, outputs = _rows_first(flow, left), right.shape[-1]
+    summed = left.dim() - 1
+    values = in_front(flow, left, outer_dims(flow, left, summed))
+    outputs = right.shape[-1]
     return [
         WeightProduct(
             op="linear" if left.dim() == 2 else "matmul",
@@ -103,31 +104,6 @@ def _matrix_shape(weight: Tensor, *, biased: bool) -> LayerShape:
     """Of a product with weights ``(..., k, m)``."""
     inputs, outputs = weight.shape[-2:]
     return LayerShape(channels_in=inputs, channels_out=outputs, biased=biased)
-
-
-def _rows_first(flow: DataFlow, operand: Tensor) -> Tensor:
-    """The operand with samples and steps in front; every element meets all outputs anyway."""
-    sample, step = flow.sample_dim(operand), flow.step_along(operand)
-    summed = operand.dim() - 1
-    dims = [d for d in (sample, step[0] if step else None) if d is not None and d != summed]
-    if len(set(dims)) < 2:
-        return operand.movedim(dims[0], 0) if dims else operand
-    values = operand.movedim(dims, (0, 1)).flatten(0, 1)
-    if not flow.knows(values):  # had to be copied
-        known, stride = flow.of(operand), values.stride(0)
-        samples = _places(known.axes.sample, operand, dims[0])
-        steps = _places(known.axes.step, operand, dims[1])
-        axes = Axes(Axis(stride * len(steps), samples), Axis(stride, steps))
-        flow.mark(values, replace(known, axes=axes))
-    return values
-
-
-def _places(axis: Axis | None, operand: Tensor, dim: int) -> range:
-    """The indices along a dimension; all of them where it was expanded."""
-    every = range(operand.shape[dim])
-    if axis is None or operand.stride(dim) == 0:
-        return every
-    return axis.slice_of(line_of(operand, dim), 1) or every
 
 
 def _pair(left: Tensor, right: Tensor) -> PairProduct:

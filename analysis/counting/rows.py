@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from analysis.counting.axes import Axes, Axis, Line
+from analysis.counting.axes import Axes, Axis, Line, line_of
 from analysis.counting.dataflow import DataFlow
 from analysis.errors import InputError
 
@@ -173,3 +173,36 @@ def _guess(rows: int, batch: Batch, name: str, at: int | None) -> Rows:
         )
     samples, sure = position // (rows // batch.samples), rows == batch.samples
     return Rows(samples, None, mixes=False, batch=batch, guessed=not sure, at=at)
+
+
+def outer_dims(flow: DataFlow, operand: Tensor, before: int) -> list[int]:
+    """The dimensions of samples and of steps, in that order, among the first ones."""
+    sample, step = flow.sample_dim(operand), flow.step_along(operand)
+    dims = dict.fromkeys((sample, step[0] if step else None))
+    return [dim for dim in dims if dim is not None and dim < before]
+
+
+def in_front(flow: DataFlow, operand: Tensor, dims: list[int]) -> Tensor:
+    """An operand with its outer dimensions as one in front, laid out as the flow knows."""
+    values = merged(operand, dims)
+    if len(dims) == 2 and not flow.knows(values):  # had to be copied
+        known, stride = flow.of(operand), values.stride(0)
+        samples = _places(known.axes.sample, operand, dims[0])
+        steps = _places(known.axes.step, operand, dims[1])
+        axes = Axes(Axis(stride * len(steps), samples), Axis(stride, steps))
+        flow.mark(values, replace(known, axes=axes))
+    return values
+
+
+def merged(values: Tensor, dims: list[int]) -> Tensor:
+    """Values with one dimension in front, or two of them as one."""
+    moved = values.movedim(dims, tuple(range(len(dims))))
+    return moved.flatten(0, 1) if len(dims) == 2 else moved
+
+
+def _places(axis: Axis | None, operand: Tensor, dim: int) -> range:
+    """The indices along a dimension; all of them where it was expanded."""
+    every = range(operand.shape[dim])
+    if axis is None or operand.stride(dim) == 0:
+        return every
+    return axis.slice_of(line_of(operand, dim), 1) or every

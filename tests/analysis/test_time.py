@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 import analysis
 
@@ -200,6 +201,34 @@ def test_attention_over_tokens_keeps_the_samples_apart():
     for site, *parts in zip(together.per_sample, *(run.per_sample for run in alone), strict=True):
         assert list(site.counts) == [row for part in parts for row in part.counts]
     assert not any(site.layout_guessed for site in together.sites)
+
+
+@pytest.mark.parametrize("layout", ["flat", "BT", "TB", "heads"])
+@pytest.mark.parametrize("causal", [False, True])
+def test_fused_attention_without_heads_keeps_samples_and_steps_apart(layout, causal):
+    samples, tokens, features = 2, 3, 4
+    generator = torch.Generator().manual_seed(1)
+    clip = torch.randint(0, 2, (samples, STEPS, tokens, features), generator=generator).float()
+
+    def attend(x):
+        if layout == "flat":
+            x = x.flatten(0, 1)
+        elif layout == "TB":
+            x = x.transpose(0, 1)
+        elif layout == "heads":
+            x = x.flatten(0, 1).unsqueeze(1)
+        return functional.scaled_dot_product_attention(x, x, x, is_causal=causal)
+
+    run = analysis.analyze(
+        nn.Identity(), [clip], steps=STEPS, time_layout="BT", forward=attend,
+        per_sample=True,
+    ).run  # fmt: skip
+    looks = [(i, j) for i in range(tokens) for j in range(i + 1 if causal else tokens)]
+    scores = [[sum(int(x[i] @ x[j]) for i, j in looks) for x in sample] for sample in clip]
+    values = [[sum(int(x[j].sum()) for _, j in looks) for x in sample] for sample in clip]
+    found = [one for one in run.per_sample if one.kind == "site"]
+    assert [list(map(list, one.counts)) for one in found] == [scores, values]
+    assert not any(site.layout_guessed for site in run.sites)
 
 
 def test_single_neurons_are_described_on_request():
