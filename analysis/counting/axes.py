@@ -119,11 +119,13 @@ class Axes:
     Attributes:
         sample, step: The two.
         mixed: Whether all steps already went into every element.
+        begins: Whether the steps begin here, in a tensor made of what has none.
     """
 
     sample: Axis | None = None
     step: Axis | None = None
     mixed: bool = False
+    begins: bool = False
 
 
 def line_of(view: Tensor, dim: int) -> Line:

@@ -104,6 +104,8 @@ def _numbered(
 
 def _by_step(logs: Sequence[Log], steps: int, looped: bool | None) -> Sequence[Log]:
     """Says which step every turn of a loop over the steps belongs to, by their order."""
+    if looped:  # a number of rows that could be samples times steps is none
+        logs = [_at_one_step(log) if log.rows.guessed else log for log in logs]
     turns = _turns(logs) if steps > 1 and len(logs) >= steps else []
     per_step, rest = divmod(len(turns), steps)
     if rest or not turns or not all(map(_is_one_step, turns)):
@@ -120,6 +122,10 @@ def _by_step(logs: Sequence[Log], steps: int, looped: bool | None) -> Sequence[L
         for turn, together in enumerate(turns)
         for log in together
     ]
+
+
+def _at_one_step(log: Log) -> Log:
+    return replace(log, rows=replace(log.rows, steps=None))
 
 
 def _turns(logs: Sequence[Log]) -> list[list[Log]]:
@@ -160,8 +166,23 @@ def _together(logs: Sequence[Log]) -> list[list[Log]]:
 def is_looped(log: PassLog, batch: Batch) -> bool:
     """Whether a model seems to run once per step: nothing holds steps, neurons run T times."""
     logs: list[SiteLog | SpikeLog] = [*log.sites, *log.spikes]
-    if batch.steps == 1 or any(x.rows.steps is not None or x.rows.mixes for x in logs):
+    sure = [x.rows for x in logs if not x.rows.guessed]
+    if batch.steps == 1 or any(rows.steps is not None or rows.mixes for rows in sure):
         return False
     calls = Counter(spike.key.name for spike in log.spikes)
     calls = calls or Counter(site.key.name for site in log.sites if site.key.index == 0)
     return bool(calls) and all(n % batch.steps == 0 for n in calls.values())
+
+
+def begins_in_every_turn(log: PassLog, batch: Batch) -> bool:
+    """Whether steps seem to begin in every turn of a loop over the steps, where none do.
+
+    Blocks join T branches or T rows of a picture, and enlarge pictures T times. Each turn calls the
+    same neuron layers.
+    """
+    names = [spike.key.name for spike in log.spikes]
+    turn, rest = divmod(len(names), batch.steps)
+    if batch.steps == 1 or rest or not turn or names != names[:turn] * batch.steps:
+        return False
+    places = (range(first, first + len(names), turn) for first in range(turn + 1))
+    return any(set(log.begun).issuperset(place) for place in places)

@@ -59,14 +59,14 @@ class Capture(TorchDispatchMode):
         self._may_be_static = may_be_static
         self._neuron_detail = neuron_detail
         self._reader = OperandReader(histograms=histograms)
-        self._flow = DataFlow(steps)
+        self.flow = DataFlow(steps, self._steps_begin)
         self._handlings: dict[int, Handling] = {}
         self._batch = Batch(samples=1, steps=steps)
         self._log = PassLog()
         self._inner: list[SiteLog] = []  # of the neuron layer that is running
         self._zero_weights: dict[tuple[int, int], int] = {}
         for parameter in model.parameters():
-            self._flow.mark(parameter, Trace("weight"))
+            self.flow.mark(parameter, Trace("weight"))
 
     @contextmanager
     def watch(self, inputs: Tensor, batch: Batch) -> Iterator[PassLog]:
@@ -74,8 +74,8 @@ class Capture(TorchDispatchMode):
         if any(isinstance(mode, Capture) for mode in _get_current_dispatch_mode_stack()):
             raise InputError("a model is already being counted here; captures can't be nested")
         self._batch, self._log, self._inner = batch, PassLog(), []
-        self._flow.samples = batch.samples
-        self._flow.mark(inputs, Trace("image", axes=batch.axes(inputs)))
+        self.flow.samples = batch.samples
+        self.flow.mark(inputs, Trace("image", axes=batch.axes(inputs)))
         fast_path = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)  # it hides its products
         try:
@@ -84,7 +84,7 @@ class Capture(TorchDispatchMode):
         finally:
             torch.backends.mha.set_fastpath_enabled(fast_path)
             self._reader.forget()
-            self._flow.keep_only_weights()
+            self.flow.keep_only_weights()
 
     def __torch_dispatch__(
         self,
@@ -104,10 +104,10 @@ class Capture(TorchDispatchMode):
         if handling.effect is not None:
             self._reader.note(func, args, kwargs, result)
         if handling.rule is not None:
-            for product in handling.rule(self._flow, result, *args, **kwargs):
+            for product in handling.rule(self.flow, result, *args, **kwargs):
                 self._count(product)
         if not self.scopes.in_neuron:
-            self._flow.follow(func, args, result)
+            self.flow.follow(func, args, result)
             if handling.is_work:
                 self._note_work(func, args, result)
         return result
@@ -115,8 +115,8 @@ class Capture(TorchDispatchMode):
     def _count(self, product: Product) -> None:
         key = self.scopes.current.next_site()
         values = product.rows
-        rows = rows_of(values, self._flow, self._batch, key.name)
-        trace = self._flow.of(product.inputs[0])
+        rows = rows_of(values, self.flow, self._batch, key.name)
+        trace = self.flow.of(product.inputs[0])
         static = not rows.mixes and rows.steps is None
         reads_data = trace.origin == "image"
         if rows.steps is not None and (reads_data or self._may_be_static(key.name)):
@@ -127,8 +127,8 @@ class Capture(TorchDispatchMode):
             SiteLog(
                 key=key,
                 op=product.op,
-                origins=tuple(_origin(self._flow.of(x)) for x in product.inputs),
-                upstream=tuple(self._flow.of(x).upstream for x in product.inputs),
+                origins=tuple(_origin(self.flow.of(x)) for x in product.inputs),
+                upstream=tuple(self.flow.of(x).upstream for x in product.inputs),
                 counted=product.count(self._reader, trace.padding),
                 rows=rows,
                 static=static,
@@ -157,15 +157,18 @@ class Capture(TorchDispatchMode):
         found = elements_of_work(func, args, result)
         name = self.scopes.current.name
         if found is None:
-            weighs = any(x.dim() > 1 and self._flow.is_weight(x) for x in tensors_in(args))
+            weighs = any(x.dim() > 1 and self.flow.is_weight(x) for x in tensors_in(args))
             foreign = func.namespace not in TORCHS_OWN  # may hold weights of its own
             if weighs or foreign or func.overloadpacket in flop_registry:
                 self._log.uncounted[str(func)] += 1
                 self._log.unruled.add(name)
             return
         work, tensor = found
-        serves_all = self._flow.knows(tensor) and self._flow.serves_all(tensor)
+        serves_all = self.flow.knows(tensor) and self.flow.serves_all(tensor)
         self._log.work.append(WorkLog(name, work, tensor.numel(), serves_all=serves_all))
+
+    def _steps_begin(self) -> None:
+        self._log.begun.append(len(self._log.spikes))
 
     def _leave(self, scope: Scope, inputs: Any, output: Any) -> None:
         if self.scopes.in_neuron:
@@ -175,11 +178,11 @@ class Capture(TorchDispatchMode):
             if spikes is None:
                 return
             if self._neurons.emits_spikes(scope):
-                self._flow.derive(spikes, "spikes", _source(tensors_in(inputs), spikes))
-            self._flow.comes_from(spikes, (scope.name, scope.call))
+                self.flow.derive(spikes, "spikes", _source(tensors_in(inputs), spikes))
+            self.flow.comes_from(spikes, (scope.name, scope.call))
             values = self._leading(spikes)
             reading = self._reader.read(values)
-            rows = rows_of(values, self._flow, self._batch, scope.name)
+            rows = rows_of(values, self.flow, self._batch, scope.name)
             counts = _spikes_per_row(values, reading)
             by_neuron = values.sum(0, dtype=torch.float64) if self._neuron_detail else None
         if rows.steps is not None:  # the layer walked over the steps by itself
@@ -206,14 +209,14 @@ class Capture(TorchDispatchMode):
             return found
         if found is None or not found.is_floating_point() or not found.dim():
             return None
-        if self._flow.knows(found) and self._flow.of(found).origin == "spikes":
+        if self.flow.knows(found) and self.flow.of(found).origin == "spikes":
             return None  # passed on: pooling, dropout, a container around a neuron
         behaves = self._neurons.behaves(scope, tensors_in(inputs), found, self._reader)
         return found if behaves else None
 
     def _leading(self, spikes: Tensor) -> Tensor:
         """Spikes as ``(N, C, *S)``, samples and steps together in front."""
-        sample, step = self._flow.sample_dim(spikes), self._flow.step_along(spikes)
+        sample, step = self.flow.sample_dim(spikes), self.flow.step_along(spikes)
         both = {sample if sample is not None else 0, step[0] if step else None}
         rows = spikes.flatten(0, 1) if both == {0, 1} else spikes
         return rows if rows.dim() > 1 else rows.unsqueeze(1)

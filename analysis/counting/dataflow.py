@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -46,11 +46,13 @@ class DataFlow:
     Args:
         steps: Simulation steps T: a new axis of that length made by repeating or stacking holds
             the steps.
+        on_begin: Called whenever such an axis begins.
     """
 
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
+    def __init__(self, steps: int, on_begin: Callable[[], None]) -> None:
+        self._steps, self._on_begin = steps, on_begin
         self.samples = 1  # of the batch that runs
+        self.may_begin = steps > 1  # see `Passing`
         self._traces: dict[int, tuple[StorageWeakRef, Trace]] = {}
 
     def mark(self, tensor: Tensor, trace: Trace) -> None:
@@ -86,7 +88,9 @@ class DataFlow:
 
         A dimension of length T that was made by expanding holds the steps too.
         """
-        return steps_along(tensor, self.of(tensor).axes.step, self._steps)
+        found = steps_along(tensor, self.of(tensor).axes.step, self._steps)
+        begins = found is not None and tensor.stride(found[0]) == 0
+        return None if begins and not self.may_begin else found
 
     def serves_all(self, tensor: Tensor) -> bool:
         """Whether a tensor stands for all steps at once, without mixing them."""
@@ -129,25 +133,26 @@ class DataFlow:
         if packet is aten.constant_pad_nd and (len(args) < 3 or args[2] == 0):
             trace = replace(trace, padding=tuple(args[1]))
         for tensor in tensors_in(result):
-            self.mark(tensor, replace(trace, axes=self._axes_of(packet, args, inputs, tensor)))
+            self.mark(tensor, replace(trace, axes=self._axes_of(func, args, inputs, tensor)))
 
     def _axes_of(
-        self, packet: Any, args: tuple[Any, ...], inputs: list[Tensor], result: Tensor
+        self, func: Any, args: tuple[Any, ...], inputs: list[Tensor], result: Tensor
     ) -> Axes:
         """The axes of what an operation made, or wrote into."""
         written = any(result is x for x in tensors_in(args))
         part = result.numel() * result.element_size() < result.untyped_storage().nbytes()
         if self.knows(result) and (part or not written):
             return self.of(result).axes
-        axes = self._axes(packet, args, inputs, result)
+        axes = self._axes(func, args, inputs, result)
         return self._in_whole(result, axes) if part and written else axes
 
-    def _axes(
-        self, packet: Any, args: tuple[Any, ...], inputs: list[Tensor], result: Tensor
-    ) -> Axes:
-        passing = Passing(packet, args, result, self._steps)
+    def _axes(self, func: Any, args: tuple[Any, ...], inputs: list[Tensor], result: Tensor) -> Axes:
+        passing = Passing(func, args, result, self._steps, self.may_begin)
         values = [(x, self.of(x).axes) for x in inputs if not self.is_weight(x)]
-        return passing.axes(values) if values else Axes()
+        axes = passing.axes(values) if values else Axes()
+        if axes.begins:
+            self._on_begin()
+        return axes
 
     def _in_whole(self, part: Tensor, axes: Axes) -> Axes:
         """The axes of a new tensor of which a part was written, at one sample or one step."""

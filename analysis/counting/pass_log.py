@@ -91,6 +91,8 @@ class PassLog:
         sites, spikes, work: What was counted.
         uncounted: Operations on weights that no rule covers, with the times each ran.
         unruled: The modules that ran them.
+        begun: Where an axis of steps seemed to begin, by joining or repeating T tensors: after how
+            many calls of neuron layers.
     """
 
     sites: list[SiteLog] = field(default_factory=list)
@@ -98,3 +100,4 @@ class PassLog:
     work: list[WorkLog] = field(default_factory=list)
     uncounted: Counter[str] = field(default_factory=Counter)
     unruled: set[str] = field(default_factory=set)
+    begun: list[int] = field(default_factory=list)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from analysis.counting.axes import Axes, Axis, carried, whole
@@ -14,7 +15,8 @@ from analysis.counting.joining import Held, dim_of_join, join_of, latest
 
 CONTRACT = {aten.mm, aten.bmm, aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_}
 _CONVOLVE = {aten.convolution, aten._convolution}
-_REDUCE = {aten.mean, aten.sum, aten.amax, aten.amin, aten.max, aten.prod, aten.any}
+# Besides what works element by element: dimensions are counted from the last.
+_BROADCAST = {*CONTRACT, aten.masked_fill, aten.masked_fill_, aten.copy_, aten.repeat}
 
 
 def steps_along(tensor: Tensor, axis: Axis | None, steps: int) -> tuple[int, int] | None:
@@ -50,15 +52,23 @@ class Passing:
     """One operation with a new result.
 
     Attributes:
-        packet, args: What ran.
+        func, args: What ran; None where a module did as a whole.
         result: What came out.
         steps: Simulation steps T.
+        may_begin: Whether T tensors that are joined, or a dimension of length T that is made by
+            expanding or repeating, become the steps.
     """
 
-    packet: Any
+    func: Any
     args: tuple[Any, ...]
     result: Tensor
     steps: int
+    may_begin: bool
+
+    @property
+    def packet(self) -> Any:
+        """The operation, whatever it is given."""
+        return getattr(self.func, "overloadpacket", None)
 
     def axes(self, inputs: Sequence[tuple[Tensor, Axes]]) -> Axes:
         """The axes of the result, by the inputs of which something is known.
@@ -74,16 +84,21 @@ class Passing:
         if step is not None:
             return Axes(sample, step)
         mixed = any(axes.mixed for _, axes in inputs)
-        in_time = [(x, axis) for x, axis in steps if not self._fills(x, axis, inputs)]
-        for found in self._carried(in_time, self.steps):
+        for found in self._carried(steps, 1):
             if found is None:
                 mixed = True
             elif step is None or found.places[-1] > step.places[-1]:
                 step = found
-        if step is None and self.steps > 1:
-            begins = join.begins(samples, steps) if join else self._repeated()
-            step = begins or latest(steps)
-        return Axes(sample, step, mixed=mixed and step is None)
+        begins = False
+        if step is None and self.may_begin:
+            expanded = [(x, axis) for x, axis in steps if not self._fills(x, axis, inputs)]
+            found_all = list(self._carried(expanded, self.steps))
+            step = next(filter(None, found_all), None)
+            step = step or (join.begins(samples, steps) if join else self._repeated())
+            mixed = mixed or None in found_all
+            begins = step is not None or None in found_all
+        step = step or latest(steps)
+        return Axes(sample, step, mixed=mixed and step is None, begins=begins)
 
     def _carried(self, held: Sequence[Held], steps: int) -> Iterator[Axis | None]:
         """The axis in the result, by each input that has one of several indices.
@@ -124,32 +139,59 @@ class Passing:
         """Steps that begin here: a tensor repeated T times."""
         if self.packet is not aten.repeat:
             return None
-        dim = dim_of_steps(self.args[1], self.steps)
+        dim, shape = dim_of_steps(self.args[1], self.steps), self.args[0].shape
         if dim is None:
             return None
-        shape = self.args[0].shape
         new = self.result.dim() - len(shape)
-        return whole(self.result, dim, shape[dim - new] if dim >= new else 1, self.steps)
+        length = shape[dim - new] if dim >= new else 1
+        larger = dim > 1 and length > 1  # a picture that is shown several times in a larger one
+        return None if larger else whole(self.result, dim, length, self.steps)
 
     def _target(self, x: Tensor, dim: int) -> int | None:
         """The dimension of the result that one of an input became; None if it was used up."""
         result, packet = self.result, self.packet
-        if packet in CONTRACT:
-            contracted = x.dim() - 1 if x is self.args[-2] else x.dim() - 2
-            if dim == contracted:
-                return None
-        elif packet in _CONVOLVE and dim == 1 and x.dim() == result.dim():
+        target = dim
+        if packet in CONTRACT and dim == x.dim() - (1 if x is self.args[-2] else 2):
             return None
-        elif packet in _REDUCE and x.dim() != result.dim():
-            gone = _reduced_dims(self.args, x)
-            return None if dim in gone else dim - sum(d < dim for d in gone)
-        elif packet is aten.stack:
+        if packet in _CONVOLVE and dim == 1 and x.dim() == result.dim():
+            return None
+        if packet is aten.stack:
             return dim + (dim >= dim_of_join(self.args, result))
-        target = dim + result.dim() - x.dim()
+        if packet is aten.index:
+            return self._of_indexed(x, dim)
+        if self._broadcasts():
+            target += result.dim() - x.dim()
+        elif x.dim() > result.dim():
+            gone = self._reduced(x)
+            if dim in gone:
+                return None
+            target -= sum(d < dim for d in gone)
         same = 0 <= target < result.dim() and (
             result.shape[target] == x.shape[dim] or packet is aten.repeat
         )
         return target if same else None
+
+    def _broadcasts(self) -> bool:
+        """Whether dimensions are counted from the last, not from the first."""
+        return self.packet in _BROADCAST or (
+            self.func is not None and torch.Tag.pointwise in self.func.tags
+        )
+
+    def _reduced(self, x: Tensor) -> set[int]:
+        """The dimensions of an input that are no more, by the argument that names them."""
+        named = [argument.name for argument in self.func._schema.arguments] if self.func else []
+        if "dim" not in named:
+            return set()
+        dims = dict(zip(named, self.args, strict=False)).get("dim")
+        listed = [dims] if isinstance(dims, int) else list(dims or range(x.dim()))
+        return {d % x.dim() for d in listed}
+
+    def _of_indexed(self, x: Tensor, dim: int) -> int | None:
+        """Where a dimension went that was not picked from, of those that were in a row."""
+        picked = [d for d, index in enumerate(self.args[1]) if index is not None]
+        if dim < picked[0]:
+            return dim
+        return dim + self.result.dim() - x.dim() if dim > picked[-1] else None
 
 
 def _shared(held: Iterable[Held]) -> Axis | None:
@@ -157,9 +199,3 @@ def _shared(held: Iterable[Held]) -> Axis | None:
     indices = {axis.only(x) for x, axis in held if axis}
     index = indices.pop() if len(indices) == 1 else None
     return None if index is None else Axis.at(index)
-
-
-def _reduced_dims(args: tuple[Any, ...], x: Tensor) -> set[int]:
-    dims = args[1] if len(args) > 1 else range(x.dim())
-    listed = [dims] if isinstance(dims, int) else list(dims or range(x.dim()))
-    return {d % x.dim() for d in listed}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.counting.answers import Answers
-from analysis.counting.calls import is_looped
+from analysis.counting.calls import begins_in_every_turn, is_looped
 from analysis.counting.capture import Capture
 from analysis.counting.distributed import is_shared, together
 from analysis.counting.inputs import (
@@ -91,6 +91,9 @@ class Counting:
             return 0  # a batch without samples
         shape = self._shape(first_tensor(inputs))
         log, outputs = self._pass(inputs, shape)
+        if self.capture.flow.may_begin and begins_in_every_turn(log, shape):
+            self.capture.flow.may_begin = False
+            log, outputs = self._pass(inputs, shape)
         if self.probed is None and shape.samples > 1 and self._unsure(log, shape):
             self.probed = self._probe(inputs, shape, log)
         self.ledger.add(log, shape, looped=self._looped(log, shape))
