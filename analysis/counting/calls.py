@@ -180,9 +180,12 @@ def begins_in_every_turn(log: PassLog, batch: Batch) -> bool:
     Blocks join T branches or T rows of a picture, and enlarge pictures T times. Each turn calls the
     same neuron layers.
     """
-    names = [spike.key.name for spike in log.spikes]
-    turn, rest = divmod(len(names), batch.steps)
-    if batch.steps == 1 or rest or not turn or names != names[:turn] * batch.steps:
+    names, steps = [spike.key.name for spike in log.spikes], batch.steps
+    length, rest = divmod(len(names), steps)
+    if steps == 1 or rest or not length or names != names[:length] * steps:
         return False
-    places = (range(first, first + len(names), turn) for first in range(turn + 1))
+    turns = [log.spikes[length * t : length * (t + 1)] for t in range(steps)]
+    if not all(np.any([one.rows.present for one in turn], axis=0).all() for turn in turns):
+        return False  # a loop over samples
+    places = (range(first, first + len(names), length) for first in range(length + 1))
     return any(set(log.begun).issuperset(place) for place in places)

@@ -112,6 +112,19 @@ def test_a_picture_that_is_expanded_meets_a_gate_made_of_all_steps_and_has_them_
     assert step_counts(gated, torch.ones(2, 4)) == ((20,) * STEPS,) * 2
 
 
+def test_a_loop_over_as_many_samples_as_steps_is_none_over_the_steps():
+    class BySample(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fire = Fire()
+
+        def forward(self, x):
+            clip = x.unsqueeze(1).expand(-1, STEPS, -1)
+            return torch.stack([self.fire(sample) for sample in clip]).mean(1)
+
+    assert counts_of(BySample(), torch.eye(STEPS)) == {"fire": ((1,) * STEPS,) * STEPS}
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_weights_that_are_expanded_for_every_sample_of_a_product_make_no_steps(mode):
     class Tokens(nn.Module):
