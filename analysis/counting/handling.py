@@ -15,6 +15,7 @@ from analysis.counting.proofs import Effect, effect_of
 
 TORCHS_OWN = ("aten", "prim", "prims")
 _COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
+_VIEWS = torch._C.DispatchKey.ADInplaceOrView
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,8 +56,8 @@ def run_parts(mode: TorchDispatchMode, func: Any, args: tuple[Any, ...], kwargs:
     may take a decomposition written in Python, which adds in another order; and views have to be
     made as outside of any mode, since ``matmul`` chooses its way by whether they need gradients.
     """
-    as_outside = torch._C._SetExcludeDispatchKeyGuard(torch._C.DispatchKey.ADInplaceOrView, False)
-    with as_outside, mode:
+    # A composite view is made to one when it leaves the mode, as any other.
+    with torch._C._SetExcludeDispatchKeyGuard(_VIEWS, func.is_view), mode:
         return func._op_dk(_COMPOSITE, *args, **kwargs)
 
 

@@ -51,6 +51,16 @@ LAYERS = {
     ),
     "RNN": (lambda: nn.RNN(WIDTH, WIDTH, batch_first=True), lambda layer, x: layer(x)[0]),
     "attention": (lambda: nn.MultiheadAttention(WIDTH, 3, batch_first=True), attention),
+    "attention to other values": (
+        lambda: nn.MultiheadAttention(WIDTH, 3, batch_first=True),
+        lambda layer, x: layer(x, 2 * x, x + 1, need_weights=False)[0],
+    ),
+    "pieces of weights": (
+        linear,
+        lambda layer, x: sum(
+            x @ w.mT for w in (*layer.weight.chunk(3), layer.weight.narrow(0, 1, 4))
+        ),
+    ),
     "fused attention": (
         linear,
         lambda layer, x: functional.scaled_dot_product_attention(layer(x), x, x),
