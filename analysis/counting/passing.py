@@ -11,7 +11,7 @@ from torch import Tensor
 
 from analysis.counting.axes import Axes, Axis, carried, whole
 from analysis.counting.elementwise import aten
-from analysis.counting.joining import Held, dim_of_join, join_of, latest
+from analysis.counting.joining import Held, Join, dim_of_join, join_of, latest
 
 CONTRACT = {aten.mm, aten.bmm, aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_}
 _CONVOLVE = {aten.convolution, aten._convolution}
@@ -83,22 +83,20 @@ class Passing:
         step = join.axis(steps, samples, self.steps) if join else None
         if step is not None:
             return Axes(sample, step)
-        mixed = any(axes.mixed for _, axes in inputs)
-        for found in self._carried(steps, 1):
-            if found is None:
-                mixed = True
-            elif step is None or found.places[-1] > step.places[-1]:
-                step = found
-        begins = False
-        if step is None and self.may_begin:
-            expanded = [(x, axis) for x, axis in steps if not self._fills(x, axis, inputs)]
-            found_all = list(self._carried(expanded, self.steps))
-            step = next(filter(None, found_all), None)
-            step = step or (join.begins(samples, steps) if join else self._repeated())
-            mixed = mixed or None in found_all
-            begins = step is not None or None in found_all
-        step = step or latest(steps)
-        return Axes(sample, step, mixed=mixed and step is None, begins=begins)
+        found = list(self._carried(steps, 1))
+        step = max(filter(None, found), key=lambda axis: axis.places[-1], default=None)
+        begun = self._begun(join, inputs) if step is None and self.may_begin else []
+        step = step or next(filter(None, begun), None) or latest(steps)
+        mixed = any(axes.mixed for _, axes in inputs) or None in found or None in begun
+        return Axes(sample, step, mixed=mixed and step is None, begins=bool(begun))
+
+    def _begun(self, join: Join | None, inputs: Sequence[tuple[Tensor, Axes]]) -> list[Axis | None]:
+        """The axes of steps that begin here; None for one that is used up at once."""
+        samples: list[Held] = [(x, axes.sample) for x, axes in inputs]
+        steps: list[Held] = [(x, axes.step) for x, axes in inputs]
+        expanded = [(x, axis) for x, axis in steps if not self._fills(x, axis, inputs)]
+        made = join.begins(samples, steps) if join else self._repeated()
+        return [*self._carried(expanded, self.steps), *filter(None, [made])]
 
     def _carried(self, held: Sequence[Held], steps: int) -> Iterator[Axis | None]:
         """The axis in the result, by each input that has one of several indices.
