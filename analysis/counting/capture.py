@@ -104,12 +104,14 @@ class Capture(TorchDispatchMode):
         if handling.effect is not None:
             self._reader.note(func, args, kwargs, result)
         if handling.rule is not None:
+            if self.scopes.in_neuron:
+                self.flow.take_for_weights(tensors_in(args))
             for product in handling.rule(self.flow, result, *args, **kwargs):
                 self._count(product)
-        if not self.scopes.in_neuron:
+        if handling.copies or not self.scopes.in_neuron:
             self.flow.follow(func, args, result)
-            if handling.is_work:
-                self._note_work(func, args, result)
+        if handling.is_work and not self.scopes.in_neuron:
+            self._note_work(func, args, result)
         return result
 
     def _count(self, product: Product) -> None:

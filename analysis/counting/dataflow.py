@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -73,9 +73,24 @@ class DataFlow:
         """Whether a tensor is a parameter, or made of parameters only."""
         return self.of(tensor).origin == "weight"
 
+    def take_for_weights(self, operands: Sequence[Tensor]) -> None:
+        """Takes what nobody knows for weights where it meets values that are known.
+
+        Inside a neuron layer nothing is followed, neither what is made of weights: the masked ones
+        of a layer that weighs its steps, for example.
+        """
+        unknown = [x for x in operands if not self.knows(x)]
+        if any(self.knows(x) and not self.is_weight(x) for x in operands):
+            for x in unknown:
+                self.mark(x, Trace("weight"))
+
     def keep_only_weights(self) -> None:
         """Forgets one forward pass."""
-        self._traces = {k: v for k, v in self._traces.items() if v[1].origin == "weight"}
+        self._traces = {
+            place: (storage, trace)
+            for place, (storage, trace) in self._traces.items()
+            if trace.origin == "weight" and not storage.expired()
+        }
 
     def sample_dim(self, tensor: Tensor) -> int | None:
         """The dimension of a tensor that runs over samples, if one does."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from analysis.counting.elementwise import is_known, moves_only
+from analysis.counting.elementwise import aten, is_known, moves_only
 from analysis.counting.op_rules import RULES
 from analysis.counting.proofs import Effect, effect_of
 
@@ -27,6 +27,7 @@ class Handling:
         rule: Finds the products in it.
         effect: What it does to proofs that a tensor is binary.
         is_work: Whether it is elementwise work, or at least no mere move.
+        copies: Whether it copies values, which is followed inside neuron layers too.
         is_composite: Whether it is made of other operations, which are what counts.
     """
 
@@ -34,6 +35,7 @@ class Handling:
     rule: Callable[..., list[Any]] | None
     effect: Effect | None
     is_work: bool
+    copies: bool
     is_composite: bool
 
 
@@ -45,6 +47,7 @@ def handling_of(func: Any) -> Handling:
         rule=rule,
         effect=effect_of(func),
         is_work=rule is None and not moves_only(func),
+        copies=func.overloadpacket in (aten.clone, aten._to_copy),
         is_composite=rule is None and not is_known(func) and _has_parts(func),
     )
 

@@ -205,6 +205,38 @@ def test_weights_inside_a_neuron_layer_that_walks_over_the_steps_are_one_site():
     assert by_sample(run) == EVERY_STEP
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_neuron_layer_may_weigh_all_steps_in_one_product(masked):
+    class Parallel(nn.Module):
+        """Of ``(T, B, C)``, as the parallel spiking neurons of Fang et al. (2023) are."""
+
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(STEPS, STEPS))
+            self.register_buffer("mask", torch.ones(STEPS, STEPS).tril())
+
+        def forward(self, x):
+            weight = self.weight * self.mask if masked else self.weight
+            return (weight @ x.flatten(1) > 1.5).to(x.dtype).view_as(x)
+
+    class Network(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.neurons, self.layer = Parallel(), nn.Linear(4, 5, bias=False)
+
+        def forward(self, x):
+            return self.layer(self.neurons(x.transpose(0, 1)).flatten(0, 1))
+
+    run = analysis.analyze(
+        Network(), [spikes()], steps=STEPS, neurons=[Parallel], per_sample=True
+    ).run
+    inside, layer = run.sites
+    # Each of 6 and 9 spikes meets the weights of 3 steps; of a zero weight is said how many.
+    assert (inside.synops, inside.operand, inside.synops_by_step) == (15 * STEPS, "spike", None)
+    assert inside.zero_weights == (3 if masked else 0)
+    assert layer.synops == 5 * run.neurons[0].spikes
+
+
 def test_elementwise_work_in_a_loop_is_done_once_per_step():
     def rectified(layer, x):
         return layer(torch.stack([x[:, t].relu() for t in range(STEPS)], 1).flatten(0, 1))
