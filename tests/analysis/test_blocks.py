@@ -6,15 +6,13 @@ it should count is written down by hooks on its layers, from what they read.
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
 import analysis
 from tests.analysis.blocks import BLOCKS, SIZE, conv
+from tests.analysis.by_hooks import counts, counts_of
 
 
 class Fire(nn.Module):
@@ -42,55 +40,11 @@ class Network(nn.Module):
             x = x.repeat(self.steps, 1, 1, 1, 1) if x.dim() == 4 else x.transpose(0, 1)
         elif x.dim() == 4:
             x = x.unsqueeze(1).expand(-1, self.steps, -1, -1, -1)
-        return (
-            self.run(x.flatten(0, 1))
-            .unflatten(0, x.shape[:2])
-            .mean(0 if self.layout == "TB" else 1)
-        )
+        outputs = self.run(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return outputs.mean(0 if self.layout == "TB" else 1)
 
     def run(self, x):
         return self.readout(self.second(self.block(self.first(x))))
-
-
-def synops(layer, x):
-    """Of a layer, by its input."""
-    met = (x != 0).double()
-    if isinstance(layer, nn.Linear):
-        return int(met.sum()) * layer.out_features
-    ones = torch.ones_like(layer.weight, dtype=torch.float64)
-    if isinstance(layer, nn.ConvTranspose2d):
-        return int(functional.conv_transpose2d(met, ones, None, layer.stride).sum())
-    function = functional.conv1d if isinstance(layer, nn.Conv1d) else functional.conv2d
-    options = (None, layer.stride, layer.padding, layer.dilation, layer.groups)
-    return int(function(met, ones, *options).sum())
-
-
-def counts_alone(network, image):
-    """Synops or spikes of one sample: name of the layer -> all of its calls together."""
-    found, handles = {}, []
-
-    def count(name, layer, x, output):
-        one = int(output.sum()) if isinstance(layer, Fire) else synops(layer, x)
-        found[name] = found.get(name, 0) + one
-
-    for name, layer in network.named_modules():
-        if isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd, Fire)):
-            hook = partial(lambda name, layer, x, output: count(name, layer, x[0], output), name)
-            handles.append(layer.register_forward_hook(hook))
-    with torch.no_grad():
-        network(image[None])
-    for handle in handles:
-        handle.remove()
-    return found
-
-
-def counts_of(run, sample):
-    """The same of one sample of a run."""
-    found = {}
-    for one in run.per_sample:
-        if one.kind != "input":
-            found[one.key.name] = found.get(one.key.name, 0) + sum(one.counts[sample])
-    return found
 
 
 @pytest.mark.parametrize("layout", ["loop", "loop over a clip", "BT", "TB", "clip"])
@@ -103,7 +57,9 @@ def test_a_block_is_counted_once_per_step_whatever_its_sizes(name, steps, layout
     images = torch.randn(*shape, SIZE, SIZE, SIZE).double()
     run = analysis.analyze(network, [images], steps=steps, neurons=[Fire], per_sample=True).run
     for sample, image in enumerate(images):
-        alone, found = counts_alone(network, image), counts_of(run, sample)
+        with counts(network, (Fire,)) as alone:
+            network(image[None])
+        found = counts_of(run, sample)
         assert {layer: found[layer] for layer in alone} == alone
     assert all(site.synops_by_step is not None for site in run.sites)
     assert not any(site.layout_guessed for site in run.sites if site.synops)
