@@ -17,13 +17,14 @@ from analysis.counting.elementwise import elements_of_work
 from analysis.counting.fans import per_row
 from analysis.counting.handling import TORCHS_OWN, Handling, handling_of, run_parts
 from analysis.counting.neurons import Neurons
-from analysis.counting.operands import OperandReader, Reading, count_zeros
+from analysis.counting.operands import OperandReader, Reading
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog, WorkLog
-from analysis.counting.products import Product
+from analysis.counting.products import Product, WeightProduct
 from analysis.counting.recurrence import by_step
-from analysis.counting.rows import Batch, rows_of
+from analysis.counting.rows import Batch, Rows, rows_for_each, rows_of
 from analysis.counting.scopes import Scope, Scopes
 from analysis.counting.tensors import tensors_in
+from analysis.counting.weights import Weights
 from analysis.errors import InputError
 from analysis.records import Origin, SiteKey
 
@@ -64,9 +65,8 @@ class Capture(TorchDispatchMode):
         self._batch = Batch(samples=1, steps=steps)
         self._log = PassLog()
         self._inner: list[SiteLog] = []  # of the neuron layer that is running
-        self._zero_weights: dict[tuple[int, int], int] = {}
-        for parameter in model.parameters():
-            self.flow.mark(parameter, Trace("weight"))
+        self.weights = Weights(model)
+        self._model = model
 
     @contextmanager
     def watch(self, inputs: Tensor, batch: Batch) -> Iterator[PassLog]:
@@ -75,6 +75,8 @@ class Capture(TorchDispatchMode):
             raise InputError("a model is already being counted here; captures can't be nested")
         self._batch, self._log, self._inner = batch, PassLog(), []
         self.flow.samples = batch.samples
+        for weights in (*self._model.parameters(), *self._model.buffers()):
+            self.flow.mark(weights, Trace("weight"))
         self.flow.mark(inputs, Trace("image", axes=batch.axes(inputs)))
         fast_path = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)  # it hides its products
@@ -84,7 +86,8 @@ class Capture(TorchDispatchMode):
         finally:
             torch.backends.mha.set_fastpath_enabled(fast_path)
             self._reader.forget()
-            self.flow.keep_only_weights()
+            self.flow.forget()
+            self.weights.forget()
 
     def __torch_dispatch__(
         self,
@@ -116,8 +119,10 @@ class Capture(TorchDispatchMode):
 
     def _count(self, product: Product) -> None:
         key = self.scopes.current.next_site()
+        product, rows = self._by_sample(product, key.name)
+        weight = product.weight
+        self._log.ran |= {key.name, *(self.weights.owners(weight) if weight is not None else ())}
         values = product.rows
-        rows = rows_of(values, self.flow, self._batch, key.name)
         trace = self.flow.of(product.inputs[0])
         static = not rows.mixes and rows.steps is None
         reads_data = trace.origin == "image"
@@ -135,25 +140,20 @@ class Capture(TorchDispatchMode):
                 rows=rows,
                 static=static,
                 place=self._reader.place(values),
-                weights=self._weights(product),
-                weight_place=_place(product.weight),
+                weights=self.weights.number(weight) if weight is not None else (0, 0),
+                weight_place=_place(weight),
                 biased_outputs=product.biased_outputs,
                 shape=product.shape,
             )
         )
 
-    def _weights(self, product: Product) -> tuple[int, int]:
-        """Weights of a product and how many are exactly zero; looked at once per storage."""
-        weight = product.weight
-        if weight is None:
-            return 0, 0
-        place = (
-            weight.untyped_storage()._cdata,
-            weight._version if not weight.is_inference() else 0,
-        )
-        if place not in self._zero_weights:
-            self._zero_weights[place] = count_zeros(weight)
-        return weight.numel(), self._zero_weights[place]
+    def _by_sample(self, product: Product, name: str) -> tuple[Product, Rows]:
+        """A product and its rows; what no sample has a part in is done for each of them."""
+        values = product.rows
+        if isinstance(product, WeightProduct) and self.flow.is_same_for_all(values):
+            rows = rows_for_each(len(values), self._batch)
+            return product.for_each(self._batch.samples), rows
+        return product, rows_of(values, self.flow, self._batch, name)
 
     def _note_work(self, func: Any, args: tuple[Any, ...], result: Any) -> None:
         found = elements_of_work(func, args, result)
@@ -163,7 +163,7 @@ class Capture(TorchDispatchMode):
             foreign = func.namespace not in TORCHS_OWN  # may hold weights of its own
             if weighs or foreign or func.overloadpacket in flop_registry:
                 self._log.uncounted[str(func)] += 1
-                self._log.unruled.add(name)
+                self._log.ran.add(name)
             return
         work, tensor = found
         serves_all = self.flow.knows(tensor) and self.flow.serves_all(tensor)

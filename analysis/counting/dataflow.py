@@ -26,7 +26,7 @@ class Trace:
     """What is known of a tensor besides its values.
 
     Attributes:
-        origin: Where it comes from; ``weight`` for parameters and what is made of them.
+        origin: Where it comes from; ``weight`` for parameters, buffers and what is made of them.
         padding: Zeros around it, as (before, after) per trailing axis from the last.
         axes: Where samples and steps lie in its storage.
         upstream: The nearest neuron layers it is made of: those with the fewest operations in
@@ -70,8 +70,13 @@ class DataFlow:
         return tensor.untyped_storage()._cdata in self._traces
 
     def is_weight(self, tensor: Tensor) -> bool:
-        """Whether a tensor is a parameter, or made of parameters only."""
+        """Whether a tensor is a parameter or buffer, or made of such only."""
         return self.of(tensor).origin == "weight"
+
+    def is_same_for_all(self, tensor: Tensor) -> bool:
+        """Whether no sample has a part in a tensor, not even a copy."""
+        copies = tensor.stride(0) == 0 and len(tensor) == self.samples
+        return self.is_weight(tensor) and self.of(tensor).axes.sample is None and not copies
 
     def take_for_weights(self, operands: Sequence[Tensor]) -> None:
         """Takes what nobody knows for weights where it meets values that are known.
@@ -84,13 +89,9 @@ class DataFlow:
             for x in unknown:
                 self.mark(x, Trace("weight"))
 
-    def keep_only_weights(self) -> None:
-        """Forgets one forward pass."""
-        self._traces = {
-            place: (storage, trace)
-            for place, (storage, trace) in self._traces.items()
-            if trace.origin == "weight" and not storage.expired()
-        }
+    def forget(self) -> None:
+        """Drops everything known; to be called after each forward pass."""
+        self._traces.clear()
 
     def sample_dim(self, tensor: Tensor) -> int | None:
         """The dimension of a tensor that runs over samples, if one does."""
@@ -164,7 +165,9 @@ class DataFlow:
     def _axes(self, func: Any, args: tuple[Any, ...], inputs: list[Tensor], result: Tensor) -> Axes:
         passing = Passing(func, args, result, self._steps, self.may_begin)
         values = [(x, self.of(x).axes) for x in inputs if not self.is_weight(x)]
-        axes = passing.axes(values) if values else Axes()
+        if not values:
+            return passing.copies([(x, self.of(x).axes) for x in inputs], self.samples)
+        axes = passing.axes(values)
         if axes.begins:
             self._on_begin()
         return axes

@@ -37,7 +37,7 @@ class Ledger:
         self.neurons: dict[tuple[str, int], NeuronTally] = {}
         self.work: Counter[tuple[str, Work]] = Counter()
         self.uncounted: Counter[str] = Counter()
-        self.unruled: set[str] = set()  # modules with operations that no rule covers
+        self.ran: set[str] = set()  # modules that did something with weights
         self.broken = 0  # batches whose outputs were not all finite
         self.moments = MomentSums()
         self._keep = keep_samples
@@ -54,7 +54,7 @@ class Ledger:
             repeats = batch.steps if work.serves_all and not looped else 1
             self.work[work.site, work.work] += work.elements * repeats
         self.uncounted |= log.uncounted  # the most in a forward pass, whatever the batches
-        self.unruled |= log.unruled
+        self.ran |= log.ran
         self.moments.add(batch.samples, self._series())
 
     def merge(self, other: Ledger) -> None:
@@ -73,7 +73,7 @@ class Ledger:
                 self.neurons[place] = neuron
         self.work.update(other.work)
         self.uncounted |= other.uncounted
-        self.unruled |= other.unruled
+        self.ran |= other.ran
         self.broken += other.broken
         self.moments.merge(other.moments)
 

@@ -3,46 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isnan
 
-from torch import nn
+from analysis.records import Run
 
-from analysis.records import Run, SiteRecord
-
-_WEIGHT_LAYERS = (
-    nn.modules.conv._ConvNd,
-    nn.Linear,
-    nn.Bilinear,
-    nn.RNNBase,
-    nn.RNNCellBase,
-    nn.MultiheadAttention,
-)
 _FLIPS = 0.05  # float32 flips change a sample's synops by less than that
-
-
-def never_ran(
-    model: nn.Module, sites: Iterable[SiteRecord], unruled: Iterable[str]
-) -> tuple[str, ...]:
-    """Weight layers of a model that took no part, also not through their weights alone.
-
-    Args:
-        model: The model that ran.
-        sites: The weight operations that were counted.
-        unruled: Modules that ran operations without a rule.
-    """
-    ran = {site.key.name for site in sites} | set(unruled)
-    return tuple(
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, _WEIGHT_LAYERS) and not _took_part(name, ran)
-    )
-
-
-def _took_part(name: str, ran: set[str]) -> bool:
-    """A part of an attention layer counts as run with it: its weights are used from outside."""
-    return name in ran or any(name == f"{outer}.out_proj" for outer in ran)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -246,14 +246,6 @@ def _count_nonzeros(operand: Tensor) -> Tensor:
     return torch.cat(sums).double()
 
 
-def count_zeros(weight: Tensor) -> int:
-    """How many elements of a weight are exactly zero."""
-    nonzeros, buffer = 0, torch.empty(_CHUNK, device=weight.device)
-    for chunk in weight.detach().flatten().split(_CHUNK):
-        nonzeros += int(torch.ne(chunk, 0, out=buffer[: len(chunk)]).sum())
-    return weight.numel() - nonzeros
-
-
 def _all_levels(operand: Tensor, levels: Levels) -> Levels:
     """The distinct values of all elements, given those of some; None as soon as there are many."""
     for chunk in _chunks(operand):

@@ -90,7 +90,7 @@ class PassLog:
     Attributes:
         sites, spikes, work: What was counted.
         uncounted: Operations on weights that no rule covers, with the times each ran.
-        unruled: The modules that ran them.
+        ran: Modules that did something with weights, and layers whose weights were used.
         begun: Where an axis of steps seemed to begin, by joining or repeating T tensors: after how
             many calls of neuron layers.
     """
@@ -99,5 +99,5 @@ class PassLog:
     spikes: list[SpikeLog] = field(default_factory=list)
     work: list[WorkLog] = field(default_factory=list)
     uncounted: Counter[str] = field(default_factory=Counter)
-    unruled: set[str] = field(default_factory=set)
+    ran: set[str] = field(default_factory=set)
     begun: list[int] = field(default_factory=list)

@@ -29,22 +29,26 @@ def steps_along(tensor: Tensor, axis: Axis | None, steps: int) -> tuple[int, int
         return found
     if axis is not None and axis.only(tensor) is None:
         return None  # several steps, along no single dimension
-    lengths = zip(tensor.shape, tensor.stride(), strict=True)
-    dim = dim_of_steps([length if stride == 0 else 1 for length, stride in lengths], steps)
+    dim = _expanded_along(tensor, steps)
     return None if dim is None else (dim, 1)
 
 
-def dim_of_steps(times: Sequence[int], steps: int) -> int | None:
-    """The dimension that holds the steps in what was expanded or repeated so many times.
+def _expanded_along(tensor: Tensor, number: int) -> int | None:
+    lengths = zip(tensor.shape, tensor.stride(), strict=True)
+    return copied_along([length if stride == 0 else 1 for length, stride in lengths], number)
+
+
+def copied_along(times: Sequence[int], number: int) -> int | None:
+    """The dimension of steps, or of samples, in what was expanded or repeated so many times.
 
     It is one of the first two, or the only one: a gate that fills a picture has no steps.
 
     Example:
-        >>> dim_of_steps([4, 1, 1, 1], steps=4), dim_of_steps([1, 1, 4, 4], steps=4)
+        >>> copied_along([4, 1, 1, 1], 4), copied_along([1, 1, 4, 4], 4)
         (0, None)
     """
-    dims = [dim for dim, number in enumerate(times) if number > 1]
-    return next((d for d in dims if times[d] == steps and (d < 2 or len(dims) == 1)), None)
+    dims = [dim for dim, copies in enumerate(times) if copies > 1]
+    return next((d for d in dims if times[d] == number and (d < 2 or len(dims) == 1)), None)
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,29 @@ class Passing:
         step = step or next(filter(None, begun), None) or latest(steps)
         mixed = any(axes.mixed for _, axes in inputs) or None in found or None in begun
         return Axes(sample, step, mixed=mixed and step is None, begins=bool(begun))
+
+    def copies(self, weights: Sequence[tuple[Tensor, Axes]], samples: int) -> Axes:
+        """The axes of the result where weights are copied for every sample, or sample and step."""
+        known = next(filter(None, self._carried([(x, a.sample) for x, a in weights], 1)), None)
+        if known is not None:
+            of_steps = self._carried([(x, a.step) for x, a in weights], 1)
+            return Axes(known, next(filter(None, of_steps), None))
+        for number, steps in ((samples, 1), (samples * self.steps, self.steps)):
+            dim, length = self._copied([x for x, _ in weights], number)
+            if dim is not None:
+                step = whole(self.result, dim, length, steps) if steps > 1 else None
+                return Axes(whole(self.result, dim, length * steps, samples), step)
+        return Axes()
+
+    def _copied(self, inputs: Sequence[Tensor], number: int) -> tuple[int | None, int]:
+        """The dimension of the result along which an input is copied so often, and its length."""
+        if self.packet is aten.repeat:
+            return self._repeated_along(number)
+        if self.packet is aten.stack and len(self.args[0]) == number:
+            return dim_of_join(self.args, self.result), 1
+        expanded = ((x, _expanded_along(x, number)) for x in inputs)
+        dims = (self._target(x, dim) for x, dim in expanded if dim is not None)
+        return next((dim for dim in dims if dim is not None), None), 1
 
     def _begun(self, join: Join | None, inputs: Sequence[tuple[Tensor, Axes]]) -> list[Axis | None]:
         """The axes of steps that begin here; None for one that is used up at once."""
@@ -137,13 +164,16 @@ class Passing:
         """Steps that begin here: a tensor repeated T times."""
         if self.packet is not aten.repeat:
             return None
-        dim, shape = dim_of_steps(self.args[1], self.steps), self.args[0].shape
-        if dim is None:
+        dim, length = self._repeated_along(self.steps)
+        if dim is None or (dim > 1 and length > 1):  # a picture, several times in a larger one
             return None
+        return whole(self.result, dim, length, self.steps)
+
+    def _repeated_along(self, number: int) -> tuple[int | None, int]:
+        """The dimension along which the input is repeated so often, and how long it was."""
+        dim, shape = copied_along(self.args[1], number), self.args[0].shape
         new = self.result.dim() - len(shape)
-        length = shape[dim - new] if dim >= new else 1
-        larger = dim > 1 and length > 1  # a picture that is shown several times in a larger one
-        return None if larger else whole(self.result, dim, length, self.steps)
+        return dim, shape[dim - new] if dim is not None and dim >= new else 1
 
     def _target(self, x: Tensor, dim: int) -> int | None:
         """The dimension of the result that one of an input became; None if it was used up."""

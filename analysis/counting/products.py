@@ -6,7 +6,7 @@ other, and attention probabilities that nobody sees.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -121,6 +121,11 @@ class WeightProduct:
     def rows(self) -> Tensor:
         """See `Product`."""
         return self.values
+
+    def for_each(self, samples: int) -> WeightProduct:
+        """The product as often as there are samples, one after another."""
+        values = self.values.repeat(samples, *[1] * (self.values.dim() - 1))
+        return replace(self, values=values, biased_outputs=self.biased_outputs * samples)
 
     def count(self, reader: OperandReader, padding: Padding) -> Counted:
         """See `Product`."""

@@ -134,12 +134,19 @@ def rows_of(values: Tensor, flow: DataFlow, batch: Batch, name: str) -> Rows:
     along = axes.sample.along(values) if axes.sample else None
     one = axes.sample.only(values) if axes.sample else None
     apart = batch.samples == 1 or one is not None or (along is not None and along[0] == 0)
+    if flow.is_weight(values) and values.stride(0) == 0 and len(values) == batch.samples:
+        return rows_for_each(1, batch)
     if not flow.knows(values) or not apart:
         return _guess(len(values), batch, name, at)
     first = Line(len(values), values.stride(0), int(values.storage_offset()))
     has_steps = step is not None and step[0] == 0
     mixes = at is None and not has_steps and (axes.mixed or step is not None)
     return _known(first, axes, batch, has_steps, mixes, at)
+
+
+def rows_for_each(rows: int, batch: Batch) -> Rows:
+    """Of the same rows once for every sample, one sample after another."""
+    return Rows(torch.arange(batch.samples).repeat_interleave(rows), None, False, batch)
 
 
 @lru_cache(maxsize=1024)  # the layers of a network have few forms

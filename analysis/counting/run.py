@@ -24,7 +24,7 @@ from analysis.counting.inputs import (
 )
 from analysis.counting.ledger import Ledger
 from analysis.counting.neurons import Neurons
-from analysis.counting.notices import Signs, never_ran, warnings_of
+from analysis.counting.notices import Signs, warnings_of
 from analysis.counting.pass_log import PassLog
 from analysis.counting.roles import Roles
 from analysis.counting.rows import Batch, TimeLayout
@@ -181,7 +181,7 @@ class Counting:
             correct_by_step=answers.right if answers.known else (),
             labels=tuple(answers.labels) if answers.known else (),
             predicted=tuple(answers.classes) if answers.known else (),
-            never_ran=never_ran(self._model, sites, ledger.unruled),
+            never_ran=self.capture.weights.never_ran(ledger.ran),
             uncounted=dict(ledger.uncounted),
             provenance=dict(self.options.provenance),
             per_sample=_samples(ledger) if self.options.per_sample else (),
