@@ -167,7 +167,8 @@ class Capture(TorchDispatchMode):
             return
         work, tensor = found
         serves_all = self.flow.knows(tensor) and self.flow.serves_all(tensor)
-        self._log.work.append(WorkLog(name, work, tensor.numel(), serves_all=serves_all))
+        times = self._batch.samples if self.flow.is_same_for_all(tensor) else 1
+        self._log.work.append(WorkLog(name, work, tensor.numel() * times, serves_all=serves_all))
 
     def _steps_begin(self) -> None:
         self._log.begun.append(len(self._log.spikes))

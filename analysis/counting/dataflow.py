@@ -75,7 +75,7 @@ class DataFlow:
 
     def is_same_for_all(self, tensor: Tensor) -> bool:
         """Whether no sample has a part in a tensor, not even a copy."""
-        copies = tensor.stride(0) == 0 and len(tensor) == self.samples
+        copies = tensor.dim() > 0 and tensor.stride(0) == 0 and len(tensor) == self.samples
         return self.is_weight(tensor) and self.of(tensor).axes.sample is None and not copies
 
     def take_for_weights(self, operands: Sequence[Tensor]) -> None:

@@ -65,6 +65,25 @@ def test_what_no_sample_has_a_part_in_is_counted_for_each_as_if_it_ran_alone(sam
     assert [work.elements for work in bias] == [5 * 4 * samples]
 
 
+def test_no_count_depends_on_the_batch_where_weights_are_made_while_it_runs():
+    def masked(m, x):
+        table = torch.relu(m.layer(m.table)) * m.table
+        weight = m.layer.weight * m.mask + table.mean()
+        return functional.linear(x, weight / weight.norm())
+
+    torch.manual_seed(0)
+    buffers = {"table": torch.randn(4, 4), "mask": torch.eye(4)}
+    model = Function(masked, buffers, layer=nn.Linear(4, 4)).double()
+    images = torch.randn(6, 4).double()
+    together, apart = (
+        analysis.analyze(model, batches, steps=2, per_sample=True).run
+        for batches in ([images], images.split(1))
+    )
+    for what in ("sites", "elementwise", "per_sample"):
+        assert getattr(together, what) == getattr(apart, what)
+    assert together.elementwise
+
+
 COPIES = {
     "expanded": lambda q, n: q.expand(n, -1, -1),
     "repeated": lambda q, n: q.repeat(n, 1, 1),
