@@ -48,8 +48,12 @@ class Weights:
         return tuple(name for name in self._layers if name not in ran)
 
     def number(self, weight: Tensor) -> tuple[int, int]:
-        """The elements of a weight, and how many are exactly zero; looked at once."""
+        """The elements of a weight, and how many are exactly zero; looked at once.
+
+        One that was expanded is no larger.
+        """
         storage = weight.untyped_storage()
+        weight = weight[tuple(slice(0, 1 if stride == 0 else None) for stride in weight.stride())]
         version = 0 if weight.is_inference() else weight._version
         place = storage._cdata, version, weight.storage_offset(), weight.shape, weight.stride()
         if place not in self._zeros:

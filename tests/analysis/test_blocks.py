@@ -63,3 +63,19 @@ def test_a_block_is_counted_once_per_step_whatever_its_sizes(name, steps, layout
         assert {layer: found[layer] for layer in alone} == alone
     assert all(site.synops_by_step is not None for site in run.sites)
     assert not any(site.layout_guessed for site in run.sites if site.synops)
+
+
+@pytest.mark.parametrize("layout", ["loop", "TB"])
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("name", BLOCKS)
+def test_the_size_of_the_batch_changes_no_count_of_a_block(name, mode, layout):
+    torch.manual_seed(0)
+    network = Network(BLOCKS[name](), 3, layout).double().eval()
+    images = torch.randn(SIZE, SIZE, SIZE, SIZE).double()
+    with mode():
+        together, apart = (
+            analysis.analyze(network, batches, steps=3, neurons=[Fire], per_sample=True).run
+            for batches in ([images], images.split(1))
+        )
+    for what in ("sites", "neurons", "elementwise", "per_sample", "uncounted"):
+        assert getattr(together, what) == getattr(apart, what)
