@@ -70,6 +70,11 @@ def _of_layout(run: Run, signs: Signs) -> Iterator[str]:
             "samples and steps were told apart by the number of rows or calls, check with "
             "time_layout=: " + ", ".join(guessed)
         )
+    if run.sites and all(site.repeats == run.steps > 1 for site in run.sites):
+        yield (
+            f"no layer runs at more than one of the {run.steps} steps, so each is counted "
+            f"{run.steps} times; is the number of steps right?"
+        )
     if signs.probe > _FLIPS:
         yield (
             f"the first sample alone has {100 * signs.probe:.0f} % other synops than in its batch: "

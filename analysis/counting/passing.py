@@ -15,6 +15,9 @@ from analysis.counting.joining import Held, Join, dim_of_join, join_of, latest
 
 CONTRACT = {aten.mm, aten.bmm, aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_}
 _CONVOLVE = {aten.convolution, aten._convolution}
+_SPREADS = {
+    aten.scatter, aten.scatter_, aten.scatter_add, aten.scatter_add_, aten.index, aten.index_select,
+}  # fmt: skip
 # Besides what works element by element: dimensions are counted from the last.
 _BROADCAST = {*CONTRACT, aten.masked_fill, aten.masked_fill_, aten.copy_, aten.repeat}
 
@@ -123,7 +126,24 @@ class Passing:
         steps: list[Held] = [(x, axes.step) for x, axes in inputs]
         expanded = [(x, axis) for x, axis in steps if not self._fills(x, axis, inputs)]
         made = join.begins(samples, steps) if join else self._repeated()
+        if made is None and latest(steps) is None:
+            made = self._gained([x for x, _ in inputs])
         return [*self._carried(expanded, self.steps), *filter(None, [made])]
+
+    def _gained(self, inputs: Sequence[Tensor]) -> Axis | None:
+        """Steps that begin here: values meet T others along a dimension which they do not have.
+
+        Random numbers or thresholds for every step make spikes of a picture so.
+        """
+        if self.packet in CONTRACT or not (self._broadcasts() or self.packet in _SPREADS):
+            return None
+        shape = self.result.shape
+        behind = range(len(shape), 0, -1)
+        gained = [all(x.dim() < b or x.shape[-b] == 1 for x in inputs) for b in behind]
+        dim = copied_along(
+            [n if new else 1 for n, new in zip(shape, gained, strict=True)], self.steps
+        )
+        return None if dim is None else whole(self.result, dim, 1, self.steps)
 
     def _carried(self, held: Sequence[Held], steps: int) -> Iterator[Axis | None]:
         """The axis in the result, by each input that has one of several indices.
