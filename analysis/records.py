@@ -149,7 +149,7 @@ class NeuronRecord:
         site, call: Path of its module, and which call of it in the forward pass, from 0.
         neurons: Neurons in the layer.
         spikes_by_step: Spikes at each step, summed over samples and neurons; a neuron that fires
-            k times within a step counts k.
+            k times within a step counts k. A layer that mixes all steps fires at the last one.
         found_by: Whether its class or name was known, or its behaviour gave it away.
         detail: Of the single neurons, if that was asked for.
     """

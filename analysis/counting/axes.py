@@ -68,6 +68,16 @@ class Axis:
             return self.places[0]
         return _only(self, tuple(view.shape), view.stride(), int(view.storage_offset()))
 
+    def is_spread(self, view: Tensor) -> bool:
+        """Whether a view holds several indices, along no single dimension.
+
+        Example:
+            >>> halves = torch.zeros(4, 5).unflatten(0, (2, 2))
+            >>> Axis(5, range(4)).is_spread(halves), Axis(5, range(4)).is_spread(halves[0])
+            (True, False)
+        """
+        return self.along(view) is None and self.only(view) is None
+
     def indices(self, line: Line) -> Tensor:
         """The index of every entry of a dimension."""
         offsets = torch.arange(line.length) * line.stride + line.start - self.start

@@ -21,7 +21,7 @@ from analysis.counting.operands import OperandReader, Reading
 from analysis.counting.pass_log import PassLog, SiteLog, SpikeLog, WorkLog
 from analysis.counting.products import Product, WeightProduct
 from analysis.counting.recurrence import by_step
-from analysis.counting.rows import Batch, Rows, rows_for_each, rows_of
+from analysis.counting.rows import Batch, Rows, in_front, rows_for_each, rows_of
 from analysis.counting.scopes import Scope, Scopes
 from analysis.counting.tensors import tensors_in
 from analysis.counting.weights import Weights
@@ -219,9 +219,9 @@ class Capture(TorchDispatchMode):
 
     def _leading(self, spikes: Tensor) -> Tensor:
         """Spikes as ``(N, C, *S)``, samples and steps together in front."""
-        sample, step = self.flow.sample_dim(spikes), self.flow.step_along(spikes)
-        both = {sample if sample is not None else 0, step[0] if step else None}
-        rows = spikes.flatten(0, 1) if both == {0, 1} else spikes
+        sample, step = self.flow.sample_dim(spikes) or 0, self.flow.step_along(spikes)
+        both = {sample, step[0] if step else sample}
+        rows = in_front(self.flow, spikes, sorted(both) if both == {0, 1} else [sample])
         return rows if rows.dim() > 1 else rows.unsqueeze(1)
 
 

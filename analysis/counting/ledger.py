@@ -182,7 +182,11 @@ class Ledger:
             neurons = sum(log.cells for log in call.logs) // lives
             self.neurons[place] = NeuronTally(*place, neurons, Series(self._keep))
         tally = self.neurons[place]
-        tally.spikes.add(np.repeat(counts, repeats, axis=1), self.moments.samples)
+        if call.logs[0].rows.mixes:  # has read the last step too
+            counts = np.pad(counts, ((0, 0), (repeats - 1, 0)))
+        else:
+            counts = np.repeat(counts, repeats, axis=1)
+        tally.spikes.add(counts, self.moments.samples)
         for log in call.logs:
             tally.levels = widen(tally.levels, log.levels)
             if log.by_neuron is not None:

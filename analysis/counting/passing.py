@@ -92,10 +92,24 @@ class Passing:
             return Axes(sample, step)
         found = list(self._carried(steps, 1))
         step = max(filter(None, found), key=lambda axis: axis.places[-1], default=None)
+        if step is None and None in found:
+            step = self._made_anew(steps)
         begun = self._begun(join, inputs) if step is None and self.may_begin else []
         step = step or next(filter(None, begun), None) or latest(steps)
         mixed = any(axes.mixed for _, axes in inputs) or None in found or None in begun
         return Axes(sample, step, mixed=mixed and step is None, begins=bool(begun))
+
+    def _made_anew(self, held: Iterable[Held]) -> Axis | None:
+        """The steps that come out of a product over all steps, or of picking T among them."""
+        for x, axis in held:
+            along = axis.along(x) if axis else None
+            if along is None or along[1] > 1:
+                continue
+            place = along[0] - x.dim() if self.packet in CONTRACT else along[0]
+            picked = self.packet is aten.index and self.args[1][place:] == [self.args[1][place]]
+            if (picked or self.packet in CONTRACT) and self.result.shape[place] == self.steps:
+                return whole(self.result, place % self.result.dim(), 1, self.steps)
+        return None
 
     def copies(self, weights: Sequence[tuple[Tensor, Axes]], samples: int) -> Axes:
         """The axes of the result where weights are copied for every sample, or sample and step."""
@@ -153,6 +167,8 @@ class Passing:
         for x, axis in held:
             along = steps_along(x, axis, steps)
             if along is None:
+                if axis is not None and axis.is_spread(x):
+                    yield None
                 continue
             to = self._target(x, along[0])
             if to is None:

@@ -140,7 +140,8 @@ def rows_of(values: Tensor, flow: DataFlow, batch: Batch, name: str) -> Rows:
         return _guess(len(values), batch, name, at)
     first = Line(len(values), values.stride(0), int(values.storage_offset()))
     has_steps = step is not None and step[0] == 0
-    mixes = at is None and not has_steps and (axes.mixed or step is not None)
+    spread = axes.step is not None and axes.step.is_spread(values)
+    mixes = at is None and not has_steps and (axes.mixed or spread or step is not None)
     return _known(first, axes, batch, has_steps, mixes, at)
 
 
@@ -183,20 +184,23 @@ def _guess(rows: int, batch: Batch, name: str, at: int | None) -> Rows:
 
 
 def outer_dims(flow: DataFlow, operand: Tensor, before: int) -> list[int]:
-    """The dimensions of samples and of steps, in that order, among the first ones."""
+    """The dimensions of samples and of steps, in the order they have, among the first ones."""
     sample, step = flow.sample_dim(operand), flow.step_along(operand)
-    dims = dict.fromkeys((sample, step[0] if step else None))
-    return [dim for dim in dims if dim is not None and dim < before]
+    dims = {sample, step[0] if step else None}
+    return sorted(dim for dim in dims if dim is not None and dim < before)
 
 
 def in_front(flow: DataFlow, operand: Tensor, dims: list[int]) -> Tensor:
     """An operand with its outer dimensions as one in front, laid out as the flow knows."""
     values = merged(operand, dims)
     if len(dims) == 2 and not flow.knows(values):  # had to be copied
-        known, stride = flow.of(operand), values.stride(0)
-        samples = _places(known.axes.sample, operand, dims[0])
-        steps = _places(known.axes.step, operand, dims[1])
-        axes = Axes(Axis(stride * len(steps), samples), Axis(stride, steps))
+        known, (outer, inner) = flow.of(operand), dims
+        strides = {inner: values.stride(0), outer: values.stride(0) * operand.shape[inner]}
+        sample, step = (inner, outer) if flow.sample_dim(operand) == inner else (outer, inner)
+        axes = Axes(
+            Axis(strides[sample], _places(known.axes.sample, operand, sample)),
+            Axis(strides[step], _places(known.axes.step, operand, step)),
+        )
         flow.mark(values, replace(known, axes=axes))
     return values
 

@@ -17,10 +17,9 @@ def synops(layer, x):
     ones = torch.ones_like(layer.weight, dtype=torch.float64)
     if isinstance(layer, nn.ConvTranspose2d):
         return int(functional.conv_transpose2d(met, ones, None, layer.stride).sum())
-    if isinstance(layer, nn.Conv1d):
-        function, met = functional.conv1d, met.flatten(0, -3)
-    else:
-        function, met = functional.conv2d, met.flatten(0, -4)
+    axes = layer.weight.dim() - 2
+    function = getattr(functional, f"conv{axes}d")
+    met = met.flatten(0, -axes - 2)  # samples and steps
     options = (None, layer.stride, layer.padding, layer.dilation, layer.groups)
     return int(function(met, ones, *options).sum())
 
