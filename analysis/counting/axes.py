@@ -8,7 +8,8 @@ same.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 
 import torch
@@ -42,6 +43,10 @@ class Axis:
     def at(cls, index: int) -> Axis:
         """The axis in a storage whose elements all have one index."""
         return cls(1, range(index, index + 1))
+
+    def in_units(self, ratio: Fraction) -> Axis:
+        """The same where the storage is seen as other elements."""
+        return replace(self, stride=int(self.stride * ratio), start=int(self.start * ratio))
 
     def along(self, view: Tensor) -> tuple[int, int] | None:
         """The dimension of a view that carries the axis, and how many entries share an index.
@@ -136,6 +141,11 @@ class Axes:
     step: Axis | None = None
     mixed: bool = False
     begins: bool = False
+
+    def in_units(self, ratio: Fraction) -> Axes:
+        """The same in a view of other elements, of which one was as large as so many."""
+        sample, step = (axis and axis.in_units(ratio) for axis in (self.sample, self.step))
+        return replace(self, sample=sample, step=step)
 
 
 def line_of(view: Tensor, dim: int) -> Line:

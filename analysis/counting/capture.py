@@ -83,6 +83,8 @@ class Capture(TorchDispatchMode):
         try:
             with self.scopes.watch(), self:
                 yield self._log
+            for storage in self.flow.sources:
+                self._log.ran.update(self.weights.owners_of(storage))
         finally:
             torch.backends.mha.set_fastpath_enabled(fast_path)
             self._reader.forget()
@@ -143,7 +145,7 @@ class Capture(TorchDispatchMode):
                 weights=self.weights.number(weight) if weight is not None else (0, 0),
                 weight_place=_place(weight),
                 biased_outputs=product.biased_outputs,
-                shape=product.shape,
+                shape=self.weights.shape(product),
             )
         )
 
@@ -166,12 +168,17 @@ class Capture(TorchDispatchMode):
                 self._log.ran.add(name)
             return
         work, tensor = found
+        if work == "addition" and any(map(self._is_bias, tensors_in(args))):
+            work = "bias"
         serves_all = self.flow.knows(tensor) and self.flow.serves_all(tensor)
         times = self._batch.samples if self.flow.is_same_for_all(tensor) else 1
         self._log.work.append(WorkLog(name, work, tensor.numel() * times, serves_all=serves_all))
 
     def _steps_begin(self) -> None:
         self._log.begun.append(len(self._log.spikes))
+
+    def _is_bias(self, values: Tensor) -> bool:
+        return values.dim() < 2 and self.flow.is_weight(values)
 
     def _leave(self, scope: Scope, inputs: Any, output: Any) -> None:
         if self.scopes.in_neuron:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any, Literal
 
 from torch import Tensor
@@ -53,17 +54,24 @@ class DataFlow:
         self._steps, self._on_begin = steps, on_begin
         self.samples = 1  # of the batch that runs
         self.may_begin = steps > 1  # see `Passing`
-        self._traces: dict[int, tuple[StorageWeakRef, Trace]] = {}
+        self._traces: dict[int, tuple[StorageWeakRef, int, Trace]] = {}
+        self.sources: set[int] = set()  # storages of weights that others were made of
 
     def mark(self, tensor: Tensor, trace: Trace) -> None:
         """Says what is known of a tensor."""
         storage = tensor.untyped_storage()
-        self._traces[storage._cdata] = (StorageWeakRef(storage), trace)
+        size = tensor.element_size()
+        self._traces[storage._cdata] = (StorageWeakRef(storage), size, trace)
 
     def of(self, tensor: Tensor) -> Trace:
         """What is known of a tensor; what nobody marked is a current."""
         known = self._traces.get(tensor.untyped_storage()._cdata)
-        return known[1] if known else Trace()
+        if known is None:
+            return Trace()
+        _, size, trace = known
+        if size == tensor.element_size():
+            return trace
+        return replace(trace, axes=trace.axes.in_units(Fraction(size, tensor.element_size())))
 
     def knows(self, tensor: Tensor) -> bool:
         """Whether anything is known of a tensor."""
@@ -92,6 +100,7 @@ class DataFlow:
     def forget(self) -> None:
         """Drops everything known; to be called after each forward pass."""
         self._traces.clear()
+        self.sources.clear()
 
     def sample_dim(self, tensor: Tensor) -> int | None:
         """The dimension of a tensor that runs over samples, if one does."""
@@ -142,7 +151,9 @@ class DataFlow:
         origins: set[Any] = {self.of(x).origin for x in inputs}
         if packet in CONTRACT and len(inputs) < len(tensors):
             origins.add("current")  # weights met something unknown, such as a first state of zeros
-        if origins != {"weight"}:
+        if origins == {"weight"}:
+            self.sources |= {x.untyped_storage()._cdata for x in inputs}
+        else:
             origins.discard("weight")  # a learned scale or offset changes no origin
         near, hops = _nearest([self.of(x) for x in inputs])
         trace = Trace(_combine(packet, WORK.get(packet), origins), upstream=near, hops=hops)

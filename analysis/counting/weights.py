@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Hashable
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
+
+from analysis.counting.products import Product
+from analysis.records import LayerShape
 
 _LAYERS = (
     nn.modules.conv._ConvNd,
@@ -37,11 +41,26 @@ class Weights:
         for name, layer in layers.items():
             for weight in layer.parameters(recurse=False):
                 self._owners[weight.untyped_storage()._cdata].append(name)
+        self._biased = {name for name, layer in layers.items() if _has_bias(layer)}
         self._zeros: dict[Hashable, tuple[StorageWeakRef, int]] = {}
 
     def owners(self, weight: Tensor) -> list[str]:
         """The layers that a weight, or a view of it, belongs to; whoever uses it."""
-        return self._owners.get(weight.untyped_storage()._cdata, [])
+        return self.owners_of(weight.untyped_storage()._cdata)
+
+    def owners_of(self, storage: int) -> list[str]:
+        """The same, by the address of its storage."""
+        return self._owners.get(storage, [])
+
+    def shape(self, product: Product) -> LayerShape | None:
+        """The sizes of the layer that a product is done for.
+
+        torch adds a bias in the product or after it, as it likes; the layer knows if it has one.
+        """
+        owners = self.owners(product.weight) if product.weight is not None else []
+        if product.shape is None or not owners:
+            return product.shape
+        return replace(product.shape, biased=not self._biased.isdisjoint(owners))
 
     def never_ran(self, ran: Container[str]) -> tuple[str, ...]:
         """The layers that took no part, given the names of what did."""
@@ -64,6 +83,10 @@ class Weights:
     def forget(self) -> None:
         """Drops what is known of weights that are no more; to be called after each pass."""
         self._zeros = {k: v for k, v in self._zeros.items() if not v[0].expired()}
+
+
+def _has_bias(layer: nn.Module) -> bool:
+    return any("bias" in name for name, _ in layer.named_parameters(recurse=False))
 
 
 def _count_zeros(weight: Tensor) -> int:
