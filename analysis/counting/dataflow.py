@@ -12,7 +12,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from analysis.counting.axes import Axes, Axis, missing
 from analysis.counting.elementwise import MOVES, WORK, aten
-from analysis.counting.passing import CONTRACT, Passing, steps_along
+from analysis.counting.operation import CONTRACT, Operation
+from analysis.counting.passing import Passing, steps_along
 from analysis.counting.tensors import tensors_in
 from analysis.records import Origin, Work
 
@@ -174,7 +175,7 @@ class DataFlow:
         return self._in_whole(result, axes) if part and written else axes
 
     def _axes(self, func: Any, args: tuple[Any, ...], inputs: list[Tensor], result: Tensor) -> Axes:
-        passing = Passing(func, args, result, self._steps, self.may_begin)
+        passing = Passing(Operation(func, args, result), self._steps, self.may_begin)
         values = [(x, self.of(x).axes) for x in inputs if not self.is_weight(x)]
         if not values:
             return passing.copies([(x, self.of(x).axes) for x in inputs], self.samples)

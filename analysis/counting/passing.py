@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from analysis.counting.axes import Axes, Axis, carried, whole
 from analysis.counting.elementwise import aten
 from analysis.counting.joining import Held, Join, dim_of_join, join_of, latest
-
-CONTRACT = {aten.mm, aten.bmm, aten.addmm, aten.addmm_, aten.baddbmm, aten.baddbmm_}
-_CONVOLVE = {aten.convolution, aten._convolution}
-_SPREADS = {
-    aten.scatter, aten.scatter_, aten.scatter_add, aten.scatter_add_, aten.index, aten.index_select,
-}  # fmt: skip
-# Besides what works element by element: dimensions are counted from the last.
-_BROADCAST = {*CONTRACT, aten.masked_fill, aten.masked_fill_, aten.copy_, aten.repeat}
+from analysis.counting.operation import Operation
 
 
 def steps_along(tensor: Tensor, axis: Axis | None, steps: int) -> tuple[int, int] | None:
@@ -56,26 +47,18 @@ def copied_along(times: Sequence[int], number: int) -> int | None:
 
 @dataclass(frozen=True)
 class Passing:
-    """One operation with a new result.
+    """What passes through one operation.
 
     Attributes:
-        func, args: What ran; None where a module did as a whole.
-        result: What came out.
+        op: What ran.
         steps: Simulation steps T.
         may_begin: Whether T tensors that are joined, or a dimension of length T that is made by
             expanding or repeating, become the steps.
     """
 
-    func: Any
-    args: tuple[Any, ...]
-    result: Tensor
+    op: Operation
     steps: int
     may_begin: bool
-
-    @property
-    def packet(self) -> Any:
-        """The operation, whatever it is given."""
-        return getattr(self.func, "overloadpacket", None)
 
     def axes(self, inputs: Sequence[tuple[Tensor, Axes]]) -> Axes:
         """The axes of the result, by the inputs of which something is known.
@@ -84,7 +67,7 @@ class Passing:
         """
         samples: list[Held] = [(x, axes.sample) for x, axes in inputs]
         steps: list[Held] = [(x, axes.step) for x, axes in inputs]
-        join = join_of(self.packet, self.args, self.result, self.steps)
+        join = join_of(self.op.packet, self.op.args, self.op.result, self.steps)
         joined = join.axis(samples, steps, 1) if join else None
         sample = joined or next(filter(None, self._carried(samples, 1)), None) or _shared(samples)
         step = join.axis(steps, samples, self.steps) if join else None
@@ -105,10 +88,14 @@ class Passing:
             along = axis.along(x) if axis else None
             if along is None or along[1] > 1:
                 continue
-            place = along[0] - x.dim() if self.packet in CONTRACT else along[0]
-            picked = self.packet is aten.index and self.args[1][place:] == [self.args[1][place]]
-            if (picked or self.packet in CONTRACT) and self.result.shape[place] == self.steps:
-                return whole(self.result, place % self.result.dim(), 1, self.steps)
+            place = along[0]
+            if self.op.contracts:
+                place += self.op.result.dim() - x.dim()
+            index = self.op.args[1][place:] if self.op.packet is aten.index else []
+            picked = len(index) == 1 and index[0] is not None
+            there = tuple(self.op.result.shape[place : place + 1]) == (self.steps,)
+            if there and (picked or self.op.contracts):
+                return whole(self.op.result, place, 1, self.steps)
         return None
 
     def copies(self, weights: Sequence[tuple[Tensor, Axes]], samples: int) -> Axes:
@@ -120,18 +107,18 @@ class Passing:
         for number, steps in ((samples, 1), (samples * self.steps, self.steps)):
             dim, length = self._copied([x for x, _ in weights], number)
             if dim is not None:
-                step = whole(self.result, dim, length, steps) if steps > 1 else None
-                return Axes(whole(self.result, dim, length * steps, samples), step)
+                step = whole(self.op.result, dim, length, steps) if steps > 1 else None
+                return Axes(whole(self.op.result, dim, length * steps, samples), step)
         return Axes()
 
     def _copied(self, inputs: Sequence[Tensor], number: int) -> tuple[int | None, int]:
         """The dimension of the result along which an input is copied so often, and its length."""
-        if self.packet is aten.repeat:
+        if self.op.packet is aten.repeat:
             return self._repeated_along(number)
-        if self.packet is aten.stack and len(self.args[0]) == number:
-            return dim_of_join(self.args, self.result), 1
+        if self.op.packet is aten.stack and len(self.op.args[0]) == number:
+            return dim_of_join(self.op.args, self.op.result), 1
         expanded = ((x, _expanded_along(x, number)) for x in inputs)
-        dims = (self._target(x, dim) for x, dim in expanded if dim is not None)
+        dims = (self.op.target(x, dim) for x, dim in expanded if dim is not None)
         return next((dim for dim in dims if dim is not None), None), 1
 
     def _begun(self, join: Join | None, inputs: Sequence[tuple[Tensor, Axes]]) -> list[Axis | None]:
@@ -149,15 +136,15 @@ class Passing:
 
         Random numbers or thresholds for every step make spikes of a picture so.
         """
-        if self.packet in CONTRACT or not (self._broadcasts() or self.packet in _SPREADS):
+        if not self.op.widens:
             return None
-        shape = self.result.shape
+        shape = self.op.result.shape
         behind = range(len(shape), 0, -1)
         gained = [all(x.dim() < b or x.shape[-b] == 1 for x in inputs) for b in behind]
         dim = copied_along(
             [n if new else 1 for n, new in zip(shape, gained, strict=True)], self.steps
         )
-        return None if dim is None else whole(self.result, dim, 1, self.steps)
+        return None if dim is None else whole(self.op.result, dim, 1, self.steps)
 
     def _carried(self, held: Sequence[Held], steps: int) -> Iterator[Axis | None]:
         """The axis in the result, by each input that has one of several indices.
@@ -170,13 +157,13 @@ class Passing:
                 if axis is not None and axis.is_spread(x):
                     yield None
                 continue
-            to = self._target(x, along[0])
+            to = self.op.target(x, along[0])
             if to is None:
                 yield None
             elif x.stride(along[0]) == 0:
-                yield whole(self.result, to, 1, steps)
+                yield whole(self.op.result, to, 1, steps)
             elif axis is not None:
-                yield carried(axis, x, *along, self.result, to)
+                yield carried(axis, x, *along, self.op.result, to)
 
     def _fills(self, x: Tensor, axis: Axis | None, inputs: Sequence[tuple[Tensor, Axes]]) -> bool:
         """Whether what looks like steps of an input was expanded to the size of another one.
@@ -198,64 +185,18 @@ class Passing:
 
     def _repeated(self) -> Axis | None:
         """Steps that begin here: a tensor repeated T times."""
-        if self.packet is not aten.repeat:
+        if self.op.packet is not aten.repeat:
             return None
         dim, length = self._repeated_along(self.steps)
         if dim is None or (dim > 1 and length > 1):  # a picture, several times in a larger one
             return None
-        return whole(self.result, dim, length, self.steps)
+        return whole(self.op.result, dim, length, self.steps)
 
     def _repeated_along(self, number: int) -> tuple[int | None, int]:
         """The dimension along which the input is repeated so often, and how long it was."""
-        dim, shape = copied_along(self.args[1], number), self.args[0].shape
-        new = self.result.dim() - len(shape)
+        dim, shape = copied_along(self.op.args[1], number), self.op.args[0].shape
+        new = self.op.result.dim() - len(shape)
         return dim, shape[dim - new] if dim is not None and dim >= new else 1
-
-    def _target(self, x: Tensor, dim: int) -> int | None:
-        """The dimension of the result that one of an input became; None if it was used up."""
-        result, packet = self.result, self.packet
-        target = dim
-        if packet in CONTRACT and dim == x.dim() - (1 if x is self.args[-2] else 2):
-            return None
-        if packet in _CONVOLVE and dim == 1 and x.dim() == result.dim():
-            return None
-        if packet is aten.stack:
-            return dim + (dim >= dim_of_join(self.args, result))
-        if packet is aten.index:
-            return self._of_indexed(x, dim)
-        if self._broadcasts():
-            target += result.dim() - x.dim()
-        elif x.dim() > result.dim():
-            gone = self._reduced(x)
-            if dim in gone:
-                return None
-            target -= sum(d < dim for d in gone)
-        same = 0 <= target < result.dim() and (
-            result.shape[target] == x.shape[dim] or packet is aten.repeat
-        )
-        return target if same else None
-
-    def _broadcasts(self) -> bool:
-        """Whether dimensions are counted from the last, not from the first."""
-        return self.packet in _BROADCAST or (
-            self.func is not None and torch.Tag.pointwise in self.func.tags
-        )
-
-    def _reduced(self, x: Tensor) -> set[int]:
-        """The dimensions of an input that are no more, by the argument that names them."""
-        named = [argument.name for argument in self.func._schema.arguments] if self.func else []
-        if "dim" not in named:
-            return set()
-        dims = dict(zip(named, self.args, strict=False)).get("dim")
-        listed = [dims] if isinstance(dims, int) else list(dims or range(x.dim()))
-        return {d % x.dim() for d in listed}
-
-    def _of_indexed(self, x: Tensor, dim: int) -> int | None:
-        """Where a dimension went that was not picked from, of those that were in a row."""
-        picked = [d for d, index in enumerate(self.args[1]) if index is not None]
-        if dim < picked[0]:
-            return dim
-        return dim + self.result.dim() - x.dim() if dim > picked[-1] else None
 
 
 def _shared(held: Iterable[Held]) -> Axis | None:

@@ -90,6 +90,10 @@ BLOCKS = {
     "backwards": (lambda m, x: x.flip(0), nn.Identity),
     "backwards in a list": (lambda m, x: torch.stack(list(x.unbind(0))[::-1]), nn.Identity),
     "picked": (lambda m, x: x[torch.tensor([0, 0, 1, 2])], nn.Identity),
+    "one picked": (
+        lambda m, x: x.flatten(1)[torch.tensor(2)].view(1, *x.shape[1:]),
+        nn.Identity,
+    ),
     "only some": (lambda m, x: only(x, 2), nn.Identity),
     "last": (lambda m, x: x[-1:], nn.Identity),
     "first half": (lambda m, x: x[:2], nn.Identity),
