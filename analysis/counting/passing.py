@@ -78,8 +78,10 @@ class Passing:
         if step is None and None in found:
             step = self._made_anew(steps)
         begun = self._begun(join, inputs) if step is None and self.may_begin else []
-        step = step or next(filter(None, begun), None) or latest(steps)
         mixed = any(axes.mixed for _, axes in inputs) or None in found or None in begun
+        step = step or next(filter(None, begun), None)
+        if step is None and None not in found:
+            step = latest(steps)
         return Axes(sample, step, mixed=mixed and step is None, begins=bool(begun))
 
     def _made_anew(self, held: Iterable[Held]) -> Axis | None:

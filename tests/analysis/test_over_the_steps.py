@@ -147,6 +147,38 @@ def test_every_sample_has_the_counts_it_has_alone_behind(name, layout, mode):
     assert not any(site.layout_guessed for site in run.sites if site.synops)
 
 
+# Where what comes out at a place is not told apart from other steps, or keeps the step it had.
+ELSEWHERE = {"changes", "backwards in a list"}
+
+
+@pytest.mark.parametrize("layout", ["BT", "TB"])
+@pytest.mark.parametrize("name", sorted(BLOCKS.keys() - ELSEWHERE))
+def test_every_step_has_the_spikes_that_come_out_at_its_place(name, layout):
+    torch.manual_seed(0)
+    function, make = BLOCKS[name]
+    network, outputs = Network(function, make(), layout == "BT").double().eval(), []
+    outer = (SAMPLES, STEPS) if layout == "BT" else (STEPS, SAMPLES)
+    network.again.register_forward_hook(lambda _layer, _inputs, spikes: outputs.append(spikes))
+    run = analysis.analyze(
+        network, [torch.rand(*outer, CHANNELS, SIDE, SIDE).double()], steps=STEPS, neurons=[Fire],
+        time_layout=layout,
+    ).run  # fmt: skip
+    by_place = tuple(int(spikes.sum()) for spikes in outputs[0])
+    if len(by_place) == STEPS:
+        assert run.neurons[1].spikes_by_step == by_place
+
+
+def test_changes_of_all_steps_are_known_at_the_last():
+    clip = torch.arange(STEPS).float().view(1, STEPS, 1, 1, 1).expand(1, -1, CHANNELS, SIDE, SIDE)
+    network = Network(BLOCKS["changes"][0], nn.Identity(), samples_outside=True)
+    nn.init.constant_(network.first.weight, 0.1)
+    nn.init.zeros_(network.first.bias)
+    run = analysis.analyze(network, [clip.clone()], steps=STEPS, neurons=[Fire]).run
+    fired = run.neurons[1].spikes
+    assert run.neurons[1].spikes_by_step == (0, 0, 0, fired)
+    assert fired > 0
+
+
 def test_neurons_behind_a_mean_over_the_steps_fire_at_the_last_one():
     network = Network(lambda m, x: x.mean(0, keepdim=True), nn.Identity(), samples_outside=True)
     nn.init.ones_(network.first.weight)
