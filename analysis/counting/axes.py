@@ -9,7 +9,6 @@ same.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import lru_cache
 
 import torch
@@ -44,9 +43,9 @@ class Axis:
         """The axis in a storage whose elements all have one index."""
         return cls(1, range(index, index + 1))
 
-    def in_units(self, ratio: Fraction) -> Axis:
-        """The same where the storage is seen as other elements."""
-        return replace(self, stride=int(self.stride * ratio), start=int(self.start * ratio))
+    def in_units(self, old: int, new: int) -> Axis:
+        """The same where the storage is seen as elements of another size, in bytes."""
+        return replace(self, stride=self.stride * old // new, start=self.start * old // new)
 
     def along(self, view: Tensor) -> tuple[int, int] | None:
         """The dimension of a view that carries the axis, and how many entries share an index.
@@ -142,9 +141,9 @@ class Axes:
     mixed: bool = False
     begins: bool = False
 
-    def in_units(self, ratio: Fraction) -> Axes:
-        """The same in a view of other elements, of which one was as large as so many."""
-        sample, step = (axis and axis.in_units(ratio) for axis in (self.sample, self.step))
+    def in_units(self, old: int, new: int) -> Axes:
+        """The same where the storage is seen as elements of another size, in bytes."""
+        sample, step = (axis and axis.in_units(old, new) for axis in (self.sample, self.step))
         return replace(self, sample=sample, step=step)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from typing import Any, Literal
 
 from torch import Tensor
@@ -72,7 +71,7 @@ class DataFlow:
         _, size, trace = known
         if size == tensor.element_size():
             return trace
-        return replace(trace, axes=trace.axes.in_units(Fraction(size, tensor.element_size())))
+        return replace(trace, axes=trace.axes.in_units(size, tensor.element_size()))
 
     def knows(self, tensor: Tensor) -> bool:
         """Whether anything is known of a tensor."""
