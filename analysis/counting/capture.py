@@ -75,8 +75,10 @@ class Capture(TorchDispatchMode):
             raise InputError("a model is already being counted here; captures can't be nested")
         self._batch, self._log, self._inner = batch, PassLog(), []
         self.flow.samples = batch.samples
-        for weights in (*self._model.parameters(), *self._model.buffers()):
-            self.flow.mark(weights, Trace("weight"))
+        for parameter in self._model.parameters():
+            self.flow.mark(parameter, Trace("weight"))
+        for buffer in self._model.buffers():
+            self.flow.mark(buffer, Trace("weight", axes=batch.axes_of_state(buffer)))
         self.flow.mark(inputs, Trace("image", axes=batch.axes(inputs)))
         fast_path = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)  # it hides its products

@@ -50,6 +50,11 @@ class Batch:
         step = axis(order[1], self.steps) if is_clip else None
         return Axes(axis(order[0], self.samples), step)
 
+    def axes_of_state(self, buffer: Tensor) -> Axes:
+        """Where samples lie in a buffer: one with an entry for each holds their states."""
+        holds = buffer.dim() > 0 and len(buffer) == self.samples > 1
+        return Axes(Axis(buffer.stride(0), range(self.samples))) if holds else Axes()
+
     def first(self, inputs: Any) -> Any:
         """The first sample of the inputs, or of every tensor in a dictionary that holds samples."""
         if isinstance(inputs, Mapping):

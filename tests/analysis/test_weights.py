@@ -122,6 +122,28 @@ def test_a_matrix_in_a_buffer_is_a_weight():
     assert (site.weights, site.zero_weights) == (6, 2)
 
 
+def test_states_in_a_buffer_belong_to_their_samples():
+    class Recurrent(nn.Module):
+        """States of a batch are zeros in a buffer at first, spikes then."""
+
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("states", torch.zeros(SAMPLES, 4))
+            self.layer = nn.Linear(4, 4, bias=False)
+
+        def forward(self, x):
+            states = self.states
+            for t in range(2):
+                states = (x[:, t] + self.layer(states) > 0.5).to(x.dtype)
+            return states
+
+    nn.init.zeros_((network := Recurrent()).layer.weight)
+    run = run_of(network, torch.ones(SAMPLES, 2, 4), steps=2)
+    (site,) = run.sites
+    assert counts(run)["layer"] == ((0, 4 * 4),) * SAMPLES
+    assert (site.dense_macs, site.layout_guessed) == (2 * SAMPLES * 16, False)
+
+
 def test_layers_whose_weights_are_used_by_others_are_not_said_to_have_never_run():
     def functional_use(m, x):
         return functional.linear(x, m.used.weight.chunk(2)[0], None)
