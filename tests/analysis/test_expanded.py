@@ -103,6 +103,30 @@ def test_a_picture_that_is_expanded_over_the_steps_has_them(make):
     assert counts == ((20,) * STEPS,) * 2
 
 
+@pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
+def test_a_gate_before_the_steps_begin_makes_none(gate):
+    """Of a picture that is the same at all steps, and repeated behind its first layer."""
+
+    class Stem(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.still, self.fire = nn.Conv2d(STEPS, STEPS, 1, bias=False), Fire()
+            self.convolution = nn.Conv2d(STEPS, 2, 1, bias=False)
+
+        def forward(self, x):
+            x = self.still(gate(x)).repeat(STEPS, 1, 1, 1, 1)
+            return self.convolution(self.fire(x).flatten(0, 1))
+
+    nn.init.ones_((network := Stem()).still.weight)
+    found = counts_of(network, torch.ones(3, STEPS, SIDE, SIDE))
+    pixels = SIDE * SIDE
+    assert found == {
+        "still": ((STEPS * pixels * STEPS,) * STEPS,) * 3,
+        "fire": ((STEPS * pixels,) * STEPS,) * 3,
+        "convolution": ((STEPS * pixels * 2,) * STEPS,) * 3,
+    }
+
+
 def test_a_picture_that_is_expanded_meets_a_gate_made_of_all_steps_and_has_them_still():
     def gated(layer, x):
         clip = x.unsqueeze(1).expand(-1, STEPS, -1)

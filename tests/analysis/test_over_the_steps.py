@@ -168,6 +168,17 @@ def test_every_step_has_the_spikes_that_come_out_at_its_place(name, layout):
         assert run.neurons[1].spikes_by_step == by_place
 
 
+def test_a_layer_that_reads_steps_as_rows_and_channels_is_counted_once():
+    """Without a copy: a view of ``(T, B, W)`` as ``(B, 2, 2, W)``."""
+    layer = nn.Conv2d(2, 5, 1, bias=False)
+    clip = torch.ones(STEPS, SAMPLES, SIDE)
+    (site,) = analysis.analyze(
+        layer, [clip], steps=STEPS, time_layout="TB",
+        forward=lambda x: layer(x.unflatten(0, (2, 2)).permute(2, 0, 1, 3)),
+    ).run.sites  # fmt: skip
+    assert (site.synops, site.synops_by_step) == (STEPS * SAMPLES * SIDE * 5, None)
+
+
 def test_changes_of_all_steps_are_known_at_the_last():
     clip = torch.arange(STEPS).float().view(1, STEPS, 1, 1, 1).expand(1, -1, CHANNELS, SIDE, SIDE)
     network = Network(BLOCKS["changes"][0], nn.Identity(), samples_outside=True)
