@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from analysis.counting.neurons import Neurons
-from analysis.counting.other_counters import TOOLS, Found, ask
-from analysis.counting.rows import Batch, TimeLayout
+from analysis.other_counters import TOOLS, Found, ask
+from analysis.counting.inputs import TimeLayout
 from analysis.errors import InputError
 from analysis.records import Run
 
@@ -38,7 +38,7 @@ class Layer:
         name, names: Its path, and how many names it has.
         module: The module; None if the path is not in the model.
         ours: Dense multiply-accumulates per sample, all steps.
-        repeats: How many steps each of its executions stands for.
+        stands_for: How many steps each of its executions stands for.
         bias: Output elements per sample that a bias is added to.
     """
 
@@ -46,7 +46,7 @@ class Layer:
     names: int = 1
     module: nn.Module | None = None
     ours: Fraction = Fraction(0)
-    repeats: int = 1
+    stands_for: int = 1
     bias: Fraction = Fraction(0)
 
 
@@ -119,11 +119,13 @@ def _layers(model: nn.Module, run: Run) -> dict[str, Layer]:
     """Every module that did a weight operation, by its first name."""
     modules = dict(model.named_modules())
     dense: Counter[str] = Counter()
-    repeats: defaultdict[str, set[int]] = defaultdict(set)
+    stands_for: defaultdict[str, set[int]] = defaultdict(set)
     for site in run.sites:
-        dense[site.key.name] += site.dense_macs
-        repeats[site.key.name].add(site.repeats)
-    biased = {work.site: work.elements for work in run.elementwise if work.work == "bias"}
+        dense[site.key.name] += site.stands_for * site.dense_macs
+        stands_for[site.key.name].add(site.stands_for)
+    biased: Counter[str] = Counter()
+    for work in run.at_every_step.elementwise:
+        biased[work.site] += work.elements if work.work == "bias" else 0
     names = {site.key.name: 1 + len(site.aliases) for site in run.sites}
     return {
         name: Layer(
@@ -131,8 +133,8 @@ def _layers(model: nn.Module, run: Run) -> dict[str, Layer]:
             names=names[name],
             module=modules.get(name),
             ours=Fraction(macs, run.samples),
-            repeats=repeats[name].pop() if len(repeats[name]) == 1 else 1,
-            bias=Fraction(biased.get(name, 0), run.samples),
+            stands_for=stands_for[name].pop() if len(stands_for[name]) == 1 else 1,
+            bias=Fraction(biased[name], run.samples),
         )
         for name, macs in dense.items()
     }
@@ -147,7 +149,7 @@ def _rows(
     why: dict[str, Fraction] = {}
     for name in [*layers, *(name for name in seen if seen[name] and name not in layers)]:
         layer = layers.get(name) or Layer(name=name, module=modules.get(name))
-        figure = Fraction(seen[name] * layer.repeats, samples)
+        figure = Fraction(seen[name] * layer.stands_for, samples)
         reason = explain(tool, layer, figure, found.skipped.get(name, ""))
         ours, theirs = ours + layer.ours, theirs + figure
         if figure != layer.ours:
@@ -179,7 +181,7 @@ def explain(tool: str, layer: Layer, theirs: Fraction, skipped: str = "") -> str
     Args:
         tool: One of `TOOLS`.
         layer: The layer as we counted it.
-        theirs: The tool's multiply-accumulates per sample, times the layer's repeats.
+        theirs: The tool's multiply-accumulates per sample, at every step that it stands for.
         skipped: Operations of the layer that the tool says it has no rule for.
 
     Returns:
@@ -187,8 +189,8 @@ def explain(tool: str, layer: Layer, theirs: Fraction, skipped: str = "") -> str
     """
     module, excess = layer.module, theirs - layer.ours
     if not excess:
-        once = f"runs once for all {layer.repeats} steps: its figure x {layer.repeats}"
-        return once if layer.repeats > 1 else ""
+        once = f"runs once for all {layer.stands_for} steps: its figure x {layer.stands_for}"
+        return once if layer.stands_for > 1 else ""
     if not layer.ours:
         return _of_no_weights(tool, layer)
     if skipped and excess < 0:

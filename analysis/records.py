@@ -1,14 +1,14 @@
 """What a run leaves behind: frozen counts, no torch. Second file to read, after `pipeline`.
 
-Every count is an exact integer, summed over all samples of the run and over all steps; division
-happens once, in the report. A site that ran once for T equal steps is recorded as if it had run
-T times, and `SiteRecord.repeats` says so.
+Every count is an exact integer: the sum of what ran, over all samples, steps and batches. Nothing
+is multiplied; division happens once, in the report. A site that ran once and stands for all T
+steps says so in `SiteRecord.stands_for`, and `Run.at_every_step` shows it at each of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -58,7 +58,7 @@ class LayerShape:
 
 @dataclass(frozen=True, kw_only=True)
 class SiteRecord:
-    """What happened at one weight operation.
+    """What happened at one weight operation; counts are sums over everything that ran.
 
     Attributes:
         key: Which operation.
@@ -66,15 +66,20 @@ class SiteRecord:
         role: The part it plays; ``role_source`` says who said so (model, user or guess).
         op: Kind of operation, such as ``conv2d`` or ``linear``.
         operand: What the values of its input are, over the whole run.
+        unit: The value of one spike in its input; None where the values are no spikes.
         origin: Where its input comes from, by data flow.
         static: Whether its input was the same, bit for bit, at all steps.
-        executed_steps: How many steps really ran; 1 for a site that served all steps at once.
-        repeats: How many steps each execution stands for.
+        executions: How often it ran per sample, a mean: T at every step, 1 if once for all steps,
+            a fraction where some samples end early.
+        stands_for: Steps that one execution stands for: T if it ran once, no neuron layer comes
+            before it and its result reaches neuron layers that live through T steps; else 1.
+        mixes_steps: Whether its input holds all steps in every row, as a convolution over time.
         dense_macs: Multiply-accumulates if no input were zero, products with padding included.
         inside_macs: The same without the products with zero padding.
         synops: Pairs (non-zero input element, weight element) that meet inside the output.
         nonzeros, elements: Of the input.
-        synops_by_step, nonzeros_by_step: Those of each step; None for a site that mixes all steps.
+        synops_by_step, nonzeros_by_step: Those of each step; None where that is not known, or a
+            single execution belongs to no one step.
         upstream: The neuron layers nearest to its input in the data flow, those with the fewest
             operations in between; several if they are equally near, none behind an image.
         other_operand: What the second input is, where both are activations: then synops are
@@ -85,7 +90,6 @@ class SiteRecord:
             with those are counted like any other.
         levels, level_synops: How often each value of the operand occurs, and the synops of each
             non-zero one, if that was asked for.
-        layout_guessed: Whether samples and steps were told apart by a guess.
         shape: Sizes of the layer; None for two activations and transposed convolutions.
     """
 
@@ -95,10 +99,12 @@ class SiteRecord:
     role_source: Literal["model", "user", "guess"] = "guess"
     op: str
     operand: OperandKind
+    unit: float | None = None
     origin: Origin
     static: bool
-    executed_steps: int
-    repeats: int
+    executions: float
+    stands_for: int = 1
+    mixes_steps: bool = False
     dense_macs: int
     inside_macs: int
     synops: int
@@ -113,7 +119,6 @@ class SiteRecord:
     zero_weights: int = 0
     levels: Mapping[str, int] | None = None
     level_synops: Mapping[str, int] | None = None
-    layout_guessed: bool = False
     shape: LayerShape | None = None
 
     @property
@@ -121,13 +126,55 @@ class SiteRecord:
         """Non-zero share of the input."""
         return self.nonzeros / self.elements if self.elements else 0.0
 
+    @property
+    def at_every_step(self) -> SiteRecord:
+        """The same as if it had run at each of the steps that one execution stands for."""
+        times = self.stands_for
+        if times == 1:
+            return self
+        return replace(
+            self,
+            executions=self.executions * times,
+            stands_for=1,
+            static=True,
+            dense_macs=self.dense_macs * times,
+            inside_macs=self.inside_macs * times,
+            synops=self.synops * times,
+            nonzeros=self.nonzeros * times,
+            elements=self.elements * times,
+            synops_by_step=(self.synops,) * times,
+            nonzeros_by_step=(self.nonzeros,) * times,
+            one_sided_synops=None
+            if self.one_sided_synops is None
+            else self.one_sided_synops * times,
+            levels=_times(self.levels, times),
+            level_synops=_times(self.level_synops, times),
+        )
+
+
+def _times(counts: Mapping[str, int] | None, times: int) -> Mapping[str, int] | None:
+    return None if counts is None else {value: n * times for value, n in counts.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant:
+    """A weight operation that no sample has a part in: it can be done once and folded away.
+
+    Attributes:
+        key: Which operation.
+        macs: Dense multiply-accumulates in one forward pass.
+    """
+
+    key: SiteKey
+    macs: int
+
 
 RATE_BINS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronDetail:
-    """The single neurons of a layer.
+    """The single neurons of a layer; of one whose size differs from pass to pass there is none.
 
     Attributes:
         channels: Spikes of each channel.
@@ -143,13 +190,15 @@ class NeuronDetail:
 
 @dataclass(frozen=True, kw_only=True)
 class NeuronRecord:
-    """What one spiking neuron layer did.
+    """What one spiking neuron layer did; counts are sums over everything that ran.
 
     Attributes:
         site, call: Path of its module, and which call of it in the forward pass, from 0.
-        neurons: Neurons in the layer.
-        spikes_by_step: Spikes at each step, summed over samples and neurons; a neuron that fires
-            k times within a step counts k. A layer that mixes all steps fires at the last one.
+        neurons: Neurons in the layer, of one sample at one step; the most if that differs.
+        spikes: All of them; a neuron that fires k times within a step counts k.
+        outputs: Neuron outputs that ran, one per neuron, step and sample: what a rate is over.
+        spikes_by_step, outputs_by_step: Those of each step; None where that is not known, or the
+            layer ran once and belongs to no one step.
         found_by: Whether its class or name was known, or its behaviour gave it away.
         detail: Of the single neurons, if that was asked for.
     """
@@ -157,7 +206,10 @@ class NeuronRecord:
     site: str
     call: int
     neurons: int
-    spikes_by_step: tuple[int, ...]
+    spikes: int
+    outputs: int
+    spikes_by_step: tuple[int, ...] | None = None
+    outputs_by_step: tuple[int, ...] | None = None
     found_by: Literal["known", "behaviour"] = "known"
     detail: NeuronDetail | None = None
 
@@ -167,18 +219,39 @@ class NeuronRecord:
         return SiteKey(name=self.site, call=self.call)
 
     @property
-    def spikes(self) -> int:
-        """Spikes over all samples, steps and neurons."""
-        return sum(self.spikes_by_step)
+    def firing_rate(self) -> float:
+        """Spikes per neuron and step."""
+        return self.spikes / self.outputs if self.outputs else 0.0
+
+    @property
+    def rate_by_step(self) -> tuple[float, ...] | None:
+        """Spikes per neuron at each step."""
+        if self.spikes_by_step is None or self.outputs_by_step is None:
+            return None
+        pairs = zip(self.spikes_by_step, self.outputs_by_step, strict=True)
+        return tuple(spikes / outputs if outputs else 0.0 for spikes, outputs in pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ElementwiseRecord:
-    """Work that no synapse does: elements touched by one kind of work in one module."""
+    """Work that no synapse does: elements touched by one kind of work in one module.
+
+    Attributes:
+        site: Path of the module.
+        work: What kind.
+        elements: Of everything that ran.
+        stands_for: Steps that each of them stands for, as in `SiteRecord`.
+    """
 
     site: str
     work: Work
     elements: int
+    stands_for: int = 1
+
+    @property
+    def at_every_step(self) -> ElementwiseRecord:
+        """The same as if it had been done at each of the steps that it stands for."""
+        return replace(self, elements=self.elements * self.stands_for, stands_for=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +285,8 @@ class SampleCount:
 
     Attributes:
         kind: ``site``: synops; ``input``: non-zero inputs of a site; ``neuron``: spikes.
-        counts: One row per sample, one entry per step (a single one where steps are mixed).
+        counts: One row per sample, one entry per step; a single one where steps are not known or
+            one execution belongs to no one of them.
     """
 
     kind: Literal["site", "input", "neuron"]
@@ -249,6 +323,7 @@ class Run:
     Attributes:
         samples, steps: How many were run.
         sites, neurons, elementwise: The counts.
+        constants: Weight operations that no sample has a part in; they are not in the counts.
         moments: How the counts vary over samples.
         correct: Samples whose most likely class was their label; None without labels.
         correct_by_step: The same by the mean of the logits up to each step, one entry per step;
@@ -273,6 +348,7 @@ class Run:
     neurons: tuple[NeuronRecord, ...]
     elementwise: tuple[ElementwiseRecord, ...]
     moments: Moments
+    constants: tuple[Constant, ...] = ()
     correct: int | None = None
     correct_by_step: tuple[int, ...] = ()
     never_ran: tuple[str, ...] = ()
@@ -287,9 +363,21 @@ class Run:
     flipped: int | None = None
 
     @cached_property
+    def at_every_step(self) -> Run:
+        """The run as if everything that stands for several steps had run at each of them.
+
+        Moments and counts of single samples stay those of what ran.
+        """
+        return replace(
+            self,
+            sites=tuple(site.at_every_step for site in self.sites),
+            elementwise=tuple(work.at_every_step for work in self.elementwise),
+        )
+
+    @cached_property
     def neuron_updates(self) -> int:
-        """Membrane updates: neurons x steps x samples."""
-        return sum(neuron.neurons for neuron in self.neurons) * self.steps * self.samples
+        """Membrane updates: one per neuron output that ran."""
+        return sum(neuron.outputs for neuron in self.neurons)
 
     @cached_property
     def firing_rate(self) -> float:

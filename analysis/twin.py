@@ -17,9 +17,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from analysis.counting.fans import axis_fan
+from analysis.counting.products import axis_fan
+from analysis.energy.layers import is_spiking
 from analysis.errors import InputError
 from analysis.pipeline import analyze
+from analysis.records import SiteRecord
 
 Goal = Literal["rate", "energy"]
 
@@ -109,22 +111,26 @@ def spike_budget(
         technology: Price list of the energy.
 
     Raises:
-        InputError: If the target can't be reached whatever the spikes, or a layer that reads
-            spikes is of another kind.
+        InputError: If the target can't be reached whatever the spikes, a layer that reads
+            spikes is of another kind, or a spike has another value than 1.
     """
     report = analyze(model, [images], technology=technology, across_processes=False)
     ac_pj = report.technology.pj("ac")
     if ac_pj is None:
         raise InputError(f"{technology} has no price for an accumulate")
-    sites, neurons = report.sites, report.neurons
-    reading = sites[sites.operand.isin(["spike", "silent"]) & (sites.origin == "spikes")]
-    constant = float(report.totals.energy_pj - ac_pj * reading.acs.sum())
+    neurons = report.neurons
+    reading = [site for site in report.run.sites if _can_follow(site)]
+    acs = sum(report.energy.charges[site.key].acs for site in reading) / report.run.samples
+    constant = float(report.totals.energy_pj - ac_pj * float(acs))
     if goal == "energy" and target <= constant:
         raise InputError(
             f"a budget of {target:g} pJ per sample is out of reach: {constant:g} pJ are for "
             "operands that are no spikes"
         )
-    names = tuple(dict.fromkeys(reading.site))
+    names = tuple(dict.fromkeys(site.key.name for site in reading))
+    odd = [str(site.key) for site in reading if site.unit not in (None, 1)]
+    if goal == "energy" and odd:
+        raise InputError(f"a budget can follow spikes of value 1, not those read by {odd[0]}")
     modules = dict(model.named_modules())
     other = [name for name in names if not isinstance(modules[name], nn.Conv2d | nn.Linear)]
     if other:
@@ -141,6 +147,11 @@ def spike_budget(
         constant_pj=constant,
         steps=report.run.steps,
     )
+
+
+def _can_follow(site: SiteRecord) -> bool:
+    """Whether a site reads spikes of one sign, straight from neurons: the rest stays constant."""
+    return is_spiking(site) and site.operand != "ternary" and site.origin == "spikes"
 
 
 def _add_spikes(terms: list[Tensor], _module: nn.Module, _inputs: Any, spikes: Tensor) -> None:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf, isnan
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, distributed
 
-from analysis.counting.answers import Answers
-from analysis.counting.ledger import Ledger
+from analysis.counting.inputs import Answers
+from analysis.counting.totals import Ledger
 from analysis.errors import InputError
 from analysis.records import Run
 
 if TYPE_CHECKING:
+    from analysis.counting.neurons import Findings
     from analysis.counting.run import Counting
 
 
@@ -28,8 +28,9 @@ class Part:
 
     Attributes:
         settings: How it counted: the same for all, or they can't be added up.
-        ledger, answers, probed: As in `Counting`.
-        seeming, fired, other: Which modules seemed to be neurons and were or were none.
+        ledger, answers: As in `Counting`.
+        one_by_one, unchecked: As in `Passes`.
+        findings: Which modules seemed to be neurons and were or were none.
         sample_index: Place of each of its samples among all of them, if it knows.
         provenance: What it says of how the run was made.
     """
@@ -37,10 +38,9 @@ class Part:
     settings: Mapping[str, Any]
     ledger: Ledger
     answers: Answers
-    probed: float | None
-    seeming: set[str]
-    fired: set[str]
-    other: set[str]
+    one_by_one: Any
+    unchecked: str | None
+    findings: Findings
     sample_index: tuple[int, ...] | None
     provenance: Mapping[str, Any]
     flipped: int | None
@@ -55,10 +55,9 @@ class Part:
             settings={"steps": counting.steps, **{key: getattr(options, key) for key in keys}},
             ledger=counting.ledger,
             answers=counting.answers,
-            probed=counting.probed,
-            seeming=neurons._maybe,
-            fired=neurons._fired,
-            other=neurons._other,
+            one_by_one=counting.passes.one_by_one,
+            unchecked=counting.passes.unchecked,
+            findings=neurons.findings,
             sample_index=None if options.sample_index is None else tuple(options.sample_index),
             provenance=options.provenance,
             flipped=counting.flipped,
@@ -113,16 +112,15 @@ def _checked(parts: Sequence[Part | str]) -> list[Part]:
 
 def _take_over(counting: Counting, parts: Sequence[Part]) -> None:
     """Makes one process hold what all of them counted."""
-    counting.ledger = Ledger(keep_samples=counting.options.per_sample)
+    counting.ledger = Ledger(counting.steps, keep_samples=counting.options.per_sample)
     counting.answers = Answers(keep=counting.options.per_sample)
     for part in parts:
         counting.ledger.merge(part.ledger)
         counting.answers.merge(part.answers)
-        counting.neurons._maybe |= part.seeming
-        counting.neurons._fired |= part.fired
-        counting.neurons._other |= part.other
-    probed = [part.probed for part in parts if part.probed is not None]
-    counting.probed = max(probed, key=lambda p: inf if isnan(p) else p, default=None)
+        counting.neurons.findings.merge(part.findings)
+        passes = counting.passes
+        passes.one_by_one = passes.one_by_one or part.one_by_one
+        passes.unchecked = passes.unchecked or part.unchecked
     flipped = [part.flipped for part in parts if part.flipped is not None]
     counting.flipped = sum(flipped) if flipped else None
     places = [place for part in parts for place in part.sample_index or ()]
@@ -131,8 +129,7 @@ def _take_over(counting: Counting, parts: Sequence[Part]) -> None:
 
 def _lighten(ledger: Ledger) -> None:
     """Leaves out what only the next batch would need; tensors go to the CPU to travel."""
-    for series in ledger._series().values():
-        series.batch = None
+    ledger.last = {}
     for neuron in ledger.neurons.values():
         if isinstance(neuron.by_neuron, Tensor):
             neuron.by_neuron = neuron.by_neuron.cpu()

@@ -1,15 +1,47 @@
-"""Models and batches as a caller has them: made ready to be run, or refused in words."""
+"""Models, batches and answers as a caller has them: made ready, or refused in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import inspect
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.utils._pytree import tree_leaves, tree_map
 
 from analysis.errors import InputError
+
+TimeLayout = Literal["BT", "TB", "loop"]
+
+# Most leaves are of these types, and looking them up is ten times as fast as asking pytree.
+_PLAIN = frozenset(
+    {int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout}
+    | {torch.memory_format}
+)
+
+_EVENTS = (torch.bool, torch.uint8, torch.int8, torch.int16)  # token ids are longer
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """All tensors in nested arguments or results, from left to right.
+
+    Example:
+        >>> len(tensors_in((torch.ones(1), {"states": [torch.ones(2), None]}, 3)))
+        2
+    """
+    if isinstance(value, Tensor):
+        return [value]
+    if type(value) in _PLAIN:
+        return []
+    if type(value) in (tuple, list):
+        return [tensor for part in value for tensor in tensors_in(part)]
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
 def countable(model: nn.Module) -> nn.Module:
@@ -33,16 +65,22 @@ def countable(model: nn.Module) -> nn.Module:
 
 def _uncountable(tensor: Tensor) -> str:
     """Why the values of a tensor can't be read; empty where they can."""
+    if is_lazy(tensor):
+        return "not initialised yet (a lazy layer: run the model once on a batch before)"
     if tensor.is_meta:
         return "on the meta device, without values"
+    if tensor.is_nested:
+        return "nested, without one dense shape"
     if tensor.layout != torch.strided:
         return f"{str(tensor.layout).removeprefix('torch.')}, without dense values"
+    if type(tensor).__name__ == "DTensor":
+        return "a DTensor, spread over processes"
     return "complex" if tensor.is_complex() else ""
 
 
 @contextmanager
-def words_for_hidden_storage() -> Iterator[None]:
-    """Says in words that tensors without a storage of their own can't be followed.
+def words_for_what_is_hidden() -> Iterator[None]:
+    """Says in words what can't be followed: tensors without a storage, operators of operators.
 
     Raises:
         InputError: Instead of torch's error about it.
@@ -58,20 +96,159 @@ def words_for_hidden_storage() -> Iterator[None]:
         ) from error
 
 
-def split(batch: Any, model: nn.Module) -> tuple[Any, Tensor | None]:
-    """Inputs in the device and precision of the model, and labels if the batch has any."""
-    inputs, *rest = batch if isinstance(batch, list | tuple) else (batch,)
-    labels = rest[0] if rest and isinstance(rest[0], Tensor) else None
+@dataclass(frozen=True)
+class Batch:
+    """One batch, ready for a forward pass.
+
+    Attributes:
+        args: Positional arguments of the model, nested as they came.
+        kwargs: Those by name.
+        samples, steps: B and T.
+        layout: How samples and steps lie in clips of inputs.
+        told: Whether somebody said so, or it is inferred from the sizes.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    samples: int
+    steps: int
+    layout: TimeLayout | None = None
+    told: bool = False
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """All tensors in it, which are all inputs."""
+        return [*tensors_in(self.args), *tensors_in(dict(self.kwargs))]
+
+    def copied(self) -> Batch:
+        """The same with copies of all tensors."""
+        return self._mapped(lambda x: x.clone() if isinstance(x, Tensor) else x)
+
+    def sample(self, place: int) -> Batch:
+        """One sample alone; what belongs to no sample stays."""
+
+        def of(x: Any) -> Any:
+            dim = self.sample_dim(x) if isinstance(x, Tensor) else None
+            return x if dim is None else x.narrow(dim, place, 1)
+
+        return replace(self._mapped(of), samples=1)
+
+    def twice(self) -> Batch:
+        """Every sample two times."""
+
+        def of(x: Any) -> Any:
+            dim = self.sample_dim(x) if isinstance(x, Tensor) else None
+            return x if dim is None else torch.cat([x, x], dim)
+
+        return replace(self._mapped(of), samples=2 * self.samples)
+
+    def _mapped(self, function: Any) -> Batch:
+        args, kwargs = tree_map(function, (self.args, dict(self.kwargs)))
+        return replace(self, args=args, kwargs=kwargs)
+
+    def sample_dim(self, x: Tensor) -> int | None:
+        """The dimension of an input that runs over samples, if one does."""
+        dim = 1 if self.layout == "TB" and self.is_clip(x) else 0
+        return dim if x.dim() > dim and x.shape[dim] == self.samples else None
+
+    def step_dim(self, x: Tensor) -> int | None:
+        """The dimension of an input that runs over steps, if one does."""
+        if not self.is_clip(x):
+            return None
+        return 0 if self.layout == "TB" else 1
+
+    def is_clip(self, x: Tensor) -> bool:
+        """Whether an input holds an axis of steps; channels of a picture are not taken for it."""
+        said = self.layout in ("BT", "TB") and self.told
+        sizes = (self.steps, self.samples) if self.layout == "TB" else (self.samples, self.steps)
+        likely = x.dim() in (3, 5) or said
+        return self.steps > 1 and likely and tuple(x.shape[:2]) == sizes
+
+
+def split(batch: Any, model: nn.Module, run: Any) -> tuple[tuple[Any, ...], dict[str, Any], Any]:
+    """Positional and named inputs in the device and precision of the model, and labels if any.
+
+    A pair is inputs and labels, unless the model wants as many arguments as the tuple holds.
+    """
+    inputs, labels = batch, None
+    if isinstance(batch, list | tuple):
+        wanted = _arguments_wanted(run)
+        if wanted > 1 and len(batch) == wanted and all(isinstance(x, Tensor) for x in batch):
+            inputs = tuple(batch)
+        elif batch:
+            inputs, *rest = batch
+            labels = rest[0] if rest and isinstance(rest[0], Tensor) else None
+    if isinstance(inputs, nn.utils.rnn.PackedSequence):
+        raise InputError("a packed sequence has no axis of samples; give the padded tensor")
+    suited = _suited(inputs, model)
     if isinstance(inputs, Mapping):
-        return {name: _suited(value, model) for name, value in inputs.items()}, labels
+        return (), dict(suited), labels
+    if isinstance(inputs, list | tuple):
+        several = _arguments_wanted(run) == len(inputs) > 1
+        return (tuple(suited) if several else (suited,)), {}, labels
     if not isinstance(inputs, Tensor):
         raise InputError(
-            f"a batch must be a tensor, a dictionary, or (inputs, labels), "
+            f"a batch must be a tensor, a dictionary, a tuple of inputs, or (inputs, labels), "
             f"got {type(inputs).__name__}"
         )
-    if inputs.dtype == torch.bool:  # events; masks come in dictionaries
-        inputs = inputs.float()
-    return _suited(inputs, model), labels
+    return (suited,), {}, labels
+
+
+def _arguments_wanted(run: Any) -> int:
+    """How many positional arguments without a default a model takes; 1 where that can't be told."""
+    try:
+        parameters = inspect.signature(getattr(run, "forward", run)).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    places = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(p.kind in places and p.default is p.empty for p in parameters)
+
+
+def made_batch(
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    labels: Tensor | None,
+    steps: int,
+    layout: TimeLayout | None,
+    *,
+    told: bool,
+) -> Batch:
+    """The batch that some inputs make.
+
+    Raises:
+        InputError: If none of them is a dense real tensor with an axis of samples.
+    """
+    batch = Batch(args, kwargs, 1, steps, layout, told)
+    tensors = [x for x in batch.tensors if x.dim()]
+    if not tensors:
+        raise InputError("a batch holds no tensor whose first axis could run over samples")
+    for x in tensors:
+        if problem := _uncountable(x):
+            raise InputError(f"the inputs are {problem}; give dense real tensors")
+    return replace(batch, samples=_samples(tensors, labels, steps, layout))
+
+
+def _samples(
+    tensors: Sequence[Tensor], labels: Tensor | None, steps: int, layout: TimeLayout | None
+) -> int:
+    """The number of samples: the size along the axis that most inputs share.
+
+    An input with a size of 1 there serves all samples; the labels are one of the voices.
+    """
+
+    def size(x: Tensor) -> int:
+        time_first = layout == "TB" and x.dim() > 2 and len(x) == steps
+        return x.shape[1 if time_first else 0]
+
+    voices = Counter({size(x): 0 for x in tensors})
+    for x in tensors:
+        voices[size(x)] += 1
+    if labels is not None and labels.dim() and len(labels) in voices:
+        voices[len(labels)] += len(tensors)
+    several = {n: votes for n, votes in voices.items() if n != 1} or voices
+    most = max(several.values())
+    largest = max((x for x in tensors if several.get(size(x)) == most), key=lambda x: x.dim())
+    return size(largest)
 
 
 def class_numbers(labels: Tensor | None, samples: int) -> Tensor | None:
@@ -87,20 +264,94 @@ def class_numbers(labels: Tensor | None, samples: int) -> Tensor | None:
     return labels
 
 
-def _suited(value: Any, model: nn.Module) -> Any:
+def _suited(inputs: Any, model: nn.Module) -> Any:
+    """Inputs in the device and precision of the model; events that came as small integers too."""
     parameter = next((p for p in model.parameters() if p.is_floating_point()), None)
-    if not isinstance(value, Tensor) or parameter is None:
-        return value
-    dtype = parameter.dtype if value.is_floating_point() else value.dtype
-    return value.to(parameter.device, dtype)
+    names_masks = isinstance(inputs, Mapping)
+
+    def suit(x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return x
+        events = x.dtype in _EVENTS and not (names_masks and x.dtype == torch.bool)
+        if parameter is None:
+            return x.float() if events else x
+        numbers = x.is_floating_point() or events
+        return x.to(parameter.device, parameter.dtype if numbers else x.dtype)
+
+    if not any(isinstance(x, Tensor) for x in tree_leaves(inputs)):
+        return inputs
+    return tree_map(suit, inputs)
 
 
-def first_tensor(inputs: Any) -> Tensor:
-    """The tensor whose first axis runs over samples (or steps)."""
-    values = inputs.values() if isinstance(inputs, Mapping) else [inputs]
-    found = next((value for value in values if isinstance(value, Tensor) and value.dim()), None)
-    if found is None:
-        raise InputError("a batch holds no tensor whose first axis could run over samples")
-    if problem := _uncountable(found):
-        raise InputError(f"the inputs are {problem}; give dense real tensors")
-    return found
+@dataclass
+class Answers:
+    """The most likely class of every sample, by the mean of the logits up to each step.
+
+    Attributes:
+        keep: Whether to keep label and classes of every sample.
+        known: False once a batch had no labels, or outputs that are no logits.
+        unread: Whether labels came with outputs that are no logits.
+        right: Correct answers, one entry per step read (a single one where logits hold no steps).
+        labels, classes: Of every sample, if they are kept; ``classes`` one entry per step read.
+    """
+
+    keep: bool
+    known: bool = True
+    unread: bool = False
+    right: tuple[int, ...] = ()
+    labels: list[int] = field(default_factory=list)
+    classes: list[tuple[int, ...]] = field(default_factory=list)
+
+    def add(self, outputs: Any, labels: Tensor | None, steps: int) -> None:
+        """Takes in one batch."""
+        found = None if labels is None else classes_by_step(outputs, len(labels), steps)
+        if found is None or labels is None:
+            self.known = False
+            self.unread = self.unread or labels is not None
+            return
+        labels = labels.cpu()
+        right = (found == labels.unsqueeze(1)).sum(0).tolist()
+        self._count(tuple(right))
+        if self.keep:
+            self.labels += labels.tolist()
+            self.classes += map(tuple, found.tolist())
+
+    def merge(self, other: Answers) -> None:
+        """Takes in what another process heard; its samples come after those that are here."""
+        self.known = self.known and other.known
+        self.unread = self.unread or other.unread
+        self._count(other.right)
+        self.labels += other.labels
+        self.classes += other.classes
+
+    def _count(self, right: tuple[int, ...]) -> None:
+        if self.right and right and len(self.right) != len(right):
+            self.known = False  # logits held steps in one batch and none in another
+            return
+        pairs = zip_longest(self.right, right, fillvalue=0)
+        self.right = tuple(known + new for known, new in pairs)
+
+
+def classes_by_step(outputs: Any, samples: int, steps: int) -> Tensor | None:
+    """The most likely class after each step, ``(B, T)``; ``(B, 1)`` of logits without steps.
+
+    Args:
+        outputs: Logits ``(B, T, classes)``, ``(T, B, classes)`` or ``(B, classes)``; None of
+            anything else.
+        samples: B.
+        steps: T.
+
+    Example:
+        >>> logits = torch.tensor([[[0.0, 1.0], [3.0, 0.0]]])  # class 1 at first, 0 on average
+        >>> classes_by_step(logits, samples=1, steps=2).tolist()
+        [[1, 0]]
+    """
+    if not isinstance(outputs, Tensor) or outputs.dim() not in (2, 3):
+        return None
+    logits = outputs.unsqueeze(1) if outputs.dim() == 2 else outputs
+    if outputs.dim() == 3 and len(outputs) == steps != samples:
+        logits = outputs.transpose(0, 1)
+    if len(logits) != samples:
+        return None
+    means = [logits[:, :step].mean(1) for step in range(1, logits.shape[1] + 1)]
+    return torch.stack([mean.argmax(1) for mean in means], dim=1).cpu()

@@ -1,25 +1,33 @@
-"""Which modules are spiking neurons: those of known frameworks, the caller's, or by behaviour.
+"""Which modules are spiking neurons, and which of the tensors they give out are the spikes.
 
+Neurons are those of known frameworks, those the caller names, and modules that behave like some.
 Nothing is imported: a framework that is not loaded can't have neurons in the model.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any, Literal, Protocol
 
+import torch
 from torch import Tensor, nn
 
-from analysis.counting.operands import Levels, OperandReader
-from analysis.counting.scopes import Scope
-from analysis.counting.tensors import tensors_in
+from analysis.counting import state
+from analysis.counting.inputs import tensors_in
+from analysis.counting.values import OperandReader, Reading, kind_of
 from analysis.errors import InputError
 
-_STATE = {"_buffers", "_memories"}  # dictionaries of state in torch and SpikingJelly
-_ABSENT = object()
+Named = type[nn.Module] | str
+_GLOB = frozenset("*?[")
+_SUGGESTED = 6  # class names in a message
+
+
+def _never(_neuron: nn.Module) -> None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,12 @@ class Framework:
         stateful: Further classes that remember something between calls.
         reset: Method that makes any of these forget; None where state is passed around.
         time_first: Whether sequences are ``(T, B, ...)``, not ``(B, T, ...)``.
-        looped: Whether a neuron is called once per step.
+        counts: Whether outputs say how many spikes fell in a step, so that a 3 is three spikes,
+            whatever other values there are.
+        time_axis: The dimension of a neuron's own input and output that runs over the steps;
+            None of a neuron that is called once per step.
+        rows: Into how many samples and steps dimension 0 of a neuron's input unfolds, where both
+            lie in that one, samples outside; -1 for what follows from the other.
     """
 
     neurons: tuple[str, ...]
@@ -40,39 +53,63 @@ class Framework:
     stateful: tuple[str, ...] = ()
     reset: str | None = None
     time_first: bool = False
-    looped: Callable[[nn.Module], bool] = lambda neuron: False
+    counts: bool = False
+    time_axis: Callable[[nn.Module], int | None] = _never
+    rows: Callable[[nn.Module], tuple[int, int] | None] = _never
+
+    def is_looped(self, neuron: nn.Module) -> bool:
+        """Whether a neuron is called once per step."""
+        return self.time_axis(neuron) is None and self.rows(neuron) is None
 
 
 def _in(home: str, *names: str) -> tuple[str, ...]:
     return tuple(f"{home}.{name}" for name in names)
 
 
+def _is_called_multi_step(neuron: nn.Module) -> bool:
+    """Old SpikingJelly says it in the name of the class, of which there may be subclasses."""
+    return any(base.__name__.startswith("MultiStep") for base in type(neuron).__mro__)
+
+
+def _rows_of_sinabs(neuron: Any) -> tuple[int, int] | None:
+    """Its layers named ...Squeeze have this attribute; a linear layer goes before them."""
+    return (neuron.batch_size, neuron.num_timesteps) if hasattr(neuron, "num_timesteps") else None
+
+
+_SPIKINGJELLY = Framework(
+    neurons=_in(
+        "spikingjelly.activation_based.neuron",
+        "BaseNode", "SimpleBaseNode", "ActivationAwareIFNode", "DSRIFNode", "DSRLIFNode",
+        "FlexSN", "GatedLIFNode", "ILCBaseNode", "MaskedPSN", "NoisyBaseNode", "PSN",
+        "SlidingPSN", "STBIFNode",
+    ),
+    integrators=("spikingjelly.activation_based.neuron.LIAFNode",),
+    stateful=("spikingjelly.activation_based.base.MemoryModule",),
+    reset="reset",
+    time_first=True,
+    # Classes that know all steps only need not have the attribute.
+    time_axis=lambda neuron: None if getattr(neuron, "step_mode", "m") == "s" else 0,
+)  # fmt: skip
+
 # The order counts: a module belongs to the first framework whose neuron it is.
 FRAMEWORKS = (
-    Framework(neurons=("gac.neurons.LIF",)),
+    Framework(neurons=("gac.neurons.LIF",), time_axis=lambda neuron: 1),
+    replace(_SPIKINGJELLY, neurons=("spikingjelly.activation_based.neuron.ILIFNode",), counts=True),
+    _SPIKINGJELLY,
     Framework(
-        neurons=_in(
-            "spikingjelly.activation_based.neuron",
-            "BaseNode", "SimpleBaseNode", "ActivationAwareIFNode", "DSRIFNode", "DSRLIFNode",
-            "FlexSN", "GatedLIFNode", "ILCBaseNode", "MaskedPSN", "NoisyBaseNode", "PSN",
-            "SlidingPSN", "STBIFNode",
-        ),
-        integrators=("spikingjelly.activation_based.neuron.LIAFNode",),
-        stateful=("spikingjelly.activation_based.base.MemoryModule",),
+        neurons=("spikingjelly.clock_driven.neuron.BaseNode",),
+        integrators=("spikingjelly.clock_driven.neuron.LIAFNode",),
+        stateful=("spikingjelly.clock_driven.base.MemoryModule",),
         reset="reset",
         time_first=True,
-        looped=lambda neuron: getattr(neuron, "step_mode", "m") == "s",
+        time_axis=lambda neuron: 0 if _is_called_multi_step(neuron) else None,
     ),
     Framework(
         neurons=_in("snntorch", "StateLeaky", "AssociativeLeaky", "LeakyParallel"),
         time_first=True,
+        time_axis=lambda neuron: 0,
     ),
-    Framework(
-        neurons=("snntorch.SpikingNeuron",),
-        reset="reset_mem",
-        time_first=True,
-        looped=lambda neuron: True,
-    ),
+    Framework(neurons=("snntorch.SpikingNeuron",), reset="reset_mem", time_first=True),
     Framework(
         neurons=_in("norse.torch.module.snn", "SNNCell", "SNNRecurrentCell"),
         integrators=(
@@ -80,69 +117,159 @@ FRAMEWORKS = (
             "norse.torch.module.leaky_integrator_box.LIBoxCell",
         ),
         time_first=True,
-        looped=lambda neuron: True,
     ),
     Framework(
         neurons=_in("norse.torch.module.snn", "SNN", "SNNRecurrent"),
         integrators=("norse.torch.module.leaky_integrator.LI",),
         time_first=True,
+        time_axis=lambda neuron: 0,
     ),
     Framework(
         neurons=_in("sinabs.layers", "LIF", "ALIF"),
         integrators=("sinabs.layers.ExpLeak",),
         stateful=("sinabs.layers.StatefulLayer",),
         reset="reset_states",
+        counts=True,
+        time_axis=lambda neuron: 1 if _rows_of_sinabs(neuron) is None else None,
+        rows=_rows_of_sinabs,
     ),
-)  # fmt: skip
+)
+_from_outside: list[Framework] = []
+
+
+def register_framework(framework: Framework) -> None:
+    """Makes the neurons of another framework known; it goes before those known already.
+
+    Example:
+        >>> register_framework(Framework(neurons=("mylab.neurons.Spiking",), reset="forget"))
+    """
+    if not isinstance(framework, Framework):
+        raise InputError(f"register_framework takes a Framework, not {framework!r}")
+    if framework not in _from_outside:
+        _from_outside.insert(0, framework)
+
+
+class Call(Protocol):
+    """One call of a module: which module, by which name and the how manieth of the pass."""
+
+    module: nn.Module
+    name: str
+    call: int
+
+
+@dataclass(frozen=True)
+class Emission:
+    """What a call of a neuron layer gave out.
+
+    Attributes:
+        spikes: The tensor of spikes.
+        replaces: Name and call of modules inside that were taken for the neuron until now and
+            gave out the same spikes; what is known of them is to be dropped.
+    """
+
+    spikes: Tensor
+    replaces: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class _Fired:
+    """What a module that may be a neuron gave out in one call."""
+
+    module: nn.Module
+    key: tuple[str, int]
+    cells: int
+    spikes: int
 
 
 class Neurons:
     """The spiking neuron layers of a model.
 
+    Whoever runs the model calls `begin` before a pass, `entering` and `leaving` around each call
+    of a module that is not part of a known neuron, and at the end drops `no_neurons`, as layers
+    and as sources of spikes.
+
+    A module behaves like a neuron if it turns other values into 0 and 1 only. It need not have
+    fired if another of its class has. Of modules inside each other that give out the same spikes,
+    the neuron is the outermost that holds no weights besides those of the one that fires: a
+    hand-written neuron, not its surrogate function; the neuron, not the block it is in.
+
     Args:
         model: Any model.
-        named: Further neuron classes, or module paths.
-        by_behaviour: Whether to take any module for one that turns values other than 0 and 1
-            into 0 and 1 only.
+        named: Further neurons: classes, names of classes, plain or with their module, paths of
+            modules in the model, and patterns of paths such as ``"*.lif?"``.
+        by_behaviour: Whether to look for modules that behave like neurons.
 
     Raises:
-        InputError: If one of ``named`` is neither, or no module of the model has the path.
+        InputError: If no module of the model is meant by one of ``named``.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(2, 2), nn.Hardtanh(), nn.Linear(2, 2))
+        >>> [Neurons(model, [name]).is_neuron(model[1]) for name in ("Hardtanh", "1", "[01]")]
+        [True, True, True]
     """
 
     def __init__(
-        self,
-        model: nn.Module,
-        named: Iterable[type[nn.Module] | str] = (),
-        *,
-        by_behaviour: bool = True,
+        self, model: nn.Module, named: Iterable[Named] | Named = (), *, by_behaviour: bool = True
     ) -> None:
-        wanted = _checked(named, model)
-        classes = tuple(entry for entry in wanted if isinstance(entry, type))
-        paths = {entry for entry in wanted if isinstance(entry, str)}
         self._model = model
-        self._resets: list[Callable[[], object]] = []
-        self._frameworks: dict[nn.Module, Framework] = {}
-        self._named: set[nn.Module] = set()
-        kinds = {type(module) for module in model.modules()}
-        frameworks = {kind: _framework_of(kind) for kind in kinds}
-        resets = {kind: _reset_of(kind) for kind in kinds}
-        for path, module in model.named_modules():
-            framework, reset = frameworks[type(module)], resets[type(module)]
-            if reset is not None and hasattr(module, reset):
-                self._resets.append(getattr(module, reset))
-            if framework is not None:
-                self._frameworks[module] = framework
-            elif isinstance(module, classes) or path in paths:
-                self._named.add(module)
         self._by_behaviour = by_behaviour
-        self._maybe: set[str] = set()
-        self._fired: set[str] = set()
-        self._other: set[str] = set()
+        self._named = _named(model, named)
+        self._known: dict[nn.Module, Framework] = {}
+        self._timed: dict[nn.Module, Framework] = {}  # with integrators
+        self.resets: list[Callable[[], object]] = []  # of the frameworks, before each pass
+        for module in state.modules_of(model):
+            self._look_up(module)
+        self._places: dict[nn.Module, int] = {}  # of spikes among the outputs of named neurons
+        self._emitted: list[_Fired] = []
+        self._begun: dict[str, int] = {}  # how much was emitted when a call began
+        # Of modules that may be neurons, by name; outputs by their place.
+        self._maybe: dict[str, nn.Module] = {}
+        self._binary: dict[str, set[int]] = {}
+        self._fired: dict[str, set[int]] = {}  # once gave out a 1 for other values
+        self._other: set[tuple[str, int]] = set()  # once gave out something else
+        self._passes_on: set[str] = set()  # once gave out the spikes they got
+        self._stands_for: dict[str, set[str]] = {}
+        self._around: dict[tuple[nn.Module, nn.Module], bool] = {}
+
+    def _look_up(self, module: nn.Module) -> None:
+        kind = type(module)
+        for framework in (*_from_outside, *FRAMEWORKS):
+            if _is_one_of(kind, framework.neurons):
+                self._timed[module] = framework
+                if not _is_one_of(kind, framework.integrators):
+                    self._known[module] = framework
+                break
+        for framework in (*_from_outside, *FRAMEWORKS):
+            if framework.reset and _is_one_of(kind, framework.neurons + framework.stateful):
+                if hasattr(module, framework.reset):
+                    self.resets.append(getattr(module, framework.reset))
+                break
 
     @property
     def looped(self) -> bool:
         """Whether the model is known to call its neurons once per step."""
-        return any(f.looped(module) for module, f in self._frameworks.items())
+        return any(f.is_looped(module) for module, f in self._known.items())
+
+    def time_axis(self, module: nn.Module) -> int | None:
+        """The dimension of a known neuron's own input and output that runs over the steps.
+
+        Layers that only integrate are known too. None for those called once per step, for those
+        with `rows` and for any other module.
+        """
+        framework = self._timed.get(module)
+        return framework.time_axis(module) if framework else None
+
+    def rows(self, module: nn.Module) -> tuple[int, int] | None:
+        """Samples and steps that lie together in dimension 0 of a known neuron's input.
+
+        Samples are outside; -1 for a number that follows from the other one.
+        """
+        framework = self._timed.get(module)
+        return framework.rows(module) if framework else None
+
+    def counts(self, module: nn.Module) -> bool:
+        """Whether the values a neuron gives out are numbers of spikes."""
+        return module in self._known and self._known[module].counts
 
     def layout(self, inputs: Tensor, steps: int) -> Literal["BT", "TB"] | None:
         """How the known frameworks order a clip of inputs; None for anything but a clip.
@@ -150,99 +277,251 @@ class Neurons:
         Clips are ``(T, B, F)`` or ``(T, B, C, H, W)``, or with T second. The order that is usual
         in the framework goes first.
         """
-        if inputs.dim() not in (3, 5) or not self._frameworks:
+        if inputs.dim() not in (3, 5) or not self._known:
             return None
-        time_first = any(f.time_first for f in self._frameworks.values())
+        time_first = any(f.time_first for f in self._known.values())
         usual: tuple[Literal["BT", "TB"], ...] = ("TB", "BT") if time_first else ("BT", "TB")
         return next((order for order in usual if inputs.shape[order.index("T")] == steps), None)
 
     def is_neuron(self, module: nn.Module) -> bool:
         """Whether a module is a neuron layer by its class or by its name."""
-        return module in self._frameworks or module in self._named
+        return module in self._known or module in self._named
 
     def source(self, site: str) -> Literal["known", "behaviour"]:
         """How a neuron layer was found."""
         return "behaviour" if site in self._maybe else "known"
 
-    @contextmanager
-    def fresh(self) -> Iterator[None]:
-        """Neurons without a past for one forward pass; what modules remembered comes back after.
+    def fresh(self) -> AbstractContextManager[None]:
+        """Neurons without a past for one forward pass; what modules held comes back after."""
+        return state.fresh(self._model, self.resets)
 
-        Buffers are copied and whatever else holds tensors is put back, so that a pass leaves no
-        trace in the next one, nor in the state dict.
+    def begin(self) -> None:
+        """Begins a forward pass."""
+        self._emitted.clear()
+        self._begun.clear()
+
+    def entering(self, call: Call) -> None:
+        """Takes in that the call of a module begins."""
+        self._begun[call.name] = len(self._emitted)
+
+    def leaving(
+        self,
+        call: Call,
+        inputs: Any,
+        output: Any,
+        reader: OperandReader,
+        is_spikes: Callable[[Tensor], bool],
+    ) -> Emission | None:
+        """The spikes a module gave out at the end of a call; None if it is no neuron.
+
+        Args:
+            call: Which module ran; none inside a known or named neuron, which is one whole.
+            inputs: What it got, in any form; keyword arguments may be among it.
+            output: What it gave out, in any form.
+            reader: Reads the values of tensors.
+            is_spikes: Whether a tensor is known as spikes that some neuron gave out before.
+
+        Raises:
+            InputError: If a known or named neuron gave out no tensor, or several of which none
+                can be spikes.
         """
-        held = {module: dict(vars(module)) for module in self._model.modules()}
-        for module, attributes in held.items():
-            for name in _STATE & attributes.keys():
-                vars(module)[name] = {k: _copied(v) for k, v in attributes[name].items()}
-        try:
-            for reset in self._resets:
-                reset()
-            yield
-        finally:
-            for module, attributes in held.items():
-                _put_back(module, attributes)
+        tensors = tensors_in(output)
+        if self.is_neuron(call.module):
+            return Emission(self._spikes_among(call, tensors, reader))
+        if not self._by_behaviour or _is_of_torch(call.module):
+            return None
+        readings = {
+            place: reading
+            for place, tensor in enumerate(tensors)
+            if (reading := self._binary_reading(call, place, tensor, reader)) is not None
+        }
+        for place, reading in readings.items() if call.name not in self._fired else ():
+            inside, is_relayed = self._relayed(call, tensors[place], reading)
+            if is_relayed:
+                return self._around_the_neuron(call, tensors[place], inside)
+        new = {place: r for place, r in readings.items() if not is_spikes(tensors[place])}
+        if not new:
+            return None
+        return self._behaving(call, tensors_in(inputs), tensors, new, reader)
 
-    def behaves(
-        self, scope: Scope, inputs: list[Tensor], output: Tensor, reader: OperandReader
-    ) -> bool:
-        """Whether a module may be a neuron: it turned other values into 0 and 1 only.
-
-        `no_neurons` tells in the end which modules were none: those that never gave out a 1,
-        and those that once gave out something else.
-        """
-        if not self._by_behaviour or scope.name in self._other or _is_of_torch(scope.module):
-            return False
-        levels = _binary_levels(output, reader)
-        if levels is None:
-            self._other.add(scope.name)
-            return False
-        if all(_binary_levels(x, reader) is not None for x in inputs if x.is_floating_point()):
-            return scope.name in self._maybe
-        self._maybe.add(scope.name)
-        if 1.0 in levels:
-            self._fired.add(scope.name)
-        return True
-
-    def emits_spikes(self, scope: Scope) -> bool:
-        """Whether what a module gives out are spikes; zeros alone prove nothing."""
-        return self.is_neuron(scope.module) or scope.name in self._fired
+    def emits_spikes(self, call: Call) -> bool:
+        """Whether what a module gives out are spikes, as far as is known; zeros prove nothing."""
+        return self.is_neuron(call.module) or self._is_proven(call.name, self._fired)
 
     def no_neurons(self) -> set[str]:
-        """Modules that seemed to be neurons and turned out to be none."""
-        return self._maybe - (self._fired - self._other)
+        """Modules that seemed to be neurons and turned out to be none.
+
+        Those that never gave out a 1, unless another of their class did, and those that once
+        gave out something else.
+        """
+        fired = {name for name in self._maybe if self._is_proven(name, self._fired)}
+        classes = {type(self._maybe[name]) for name in fired}
+        siblings = {
+            name
+            for name in self._maybe.keys() - fired - self._passes_on
+            if type(self._maybe[name]) in classes and self._is_proven(name, self._binary)
+        }
+        return self._maybe.keys() - fired - siblings
+
+    def _is_proven(self, name: str, places: dict[str, set[int]]) -> bool:
+        """Whether one of these outputs of a module has held 0 and 1 only in all calls.
+
+        A module around the one that fires is what that one is.
+        """
+        inside = self._stands_for.get(name, ())
+        return any((name, place) not in self._other for place in places.get(name, ())) or any(
+            self._is_proven(other, places) for other in inside
+        )
+
+    def _spikes_among(self, call: Call, tensors: list[Tensor], reader: OperandReader) -> Tensor:
+        """The spikes among the tensors that a neuron gave out.
+
+        Known frameworks give them out first. Of others, a single tensor is taken as it is; among
+        several they are the first with 0 and 1 only and a 1 in it, else with 0 and one other
+        value or that and its negative, else the first of zeros, where none has fired yet, else of
+        whole numbers. Where they once were, they are looked for first.
+        """
+        if not tensors:
+            raise InputError(f"neuron layer {call.name!r} gave out no tensor")
+        if call.module in self._known or len(tensors) == 1:
+            return tensors[0]
+        last = self._places.get(call.module)
+        if last is not None and last < len(tensors) and _rank(tensors[last], reader) is not None:
+            return tensors[last]
+        ranks = [_rank(tensor, reader) for tensor in tensors]
+        possible = [(rank, place) for place, rank in enumerate(ranks) if rank is not None]
+        if not possible:
+            came = ", ".join(_described(tensor, reader) for tensor in tensors)
+            raise InputError(
+                f"neuron layer {call.name!r} ({type(call.module).__name__}) gave out "
+                f"{len(tensors)} tensors and none of them can be spikes: {came}; let it give out "
+                f"its spikes alone, or name the module that fires in neurons"
+            )
+        rank, place = min(possible)
+        if rank == 0:
+            self._places[call.module] = place
+        return tensors[place]
+
+    def _binary_reading(
+        self, call: Call, place: int, tensor: Tensor, reader: OperandReader
+    ) -> Reading | None:
+        """What is in an output that has held 0 and 1 only in all calls."""
+        key = (call.name, place)
+        if key in self._other or not (tensor.is_floating_point() and tensor.dim()):
+            return None
+        if not tensor.numel():
+            return None
+        reading = reader.read_binary(_readable(tensor))
+        if reading is None:
+            self._other.add(key)
+        return reading
+
+    def _relayed(self, call: Call, tensor: Tensor, reading: Reading) -> tuple[list[_Fired], bool]:
+        """All that modules inside gave out in a call, and whether the output is just that.
+
+        As many values and as many spikes as all of it has, or as the last of them; so whoever
+        puts the outer module in the place of the inner ones changes no count.
+        """
+        inside = self._emitted[self._begun.get(call.name, 0) :]
+        sizes = (tensor.numel(), _spikes_in(reading))
+        return inside, any(
+            sizes == (sum(f.cells for f in part), sum(f.spikes for f in part))
+            for part in (inside, inside[-1:])
+            if part
+        )
+
+    def _around_the_neuron(
+        self, call: Call, tensor: Tensor, inside: list[_Fired]
+    ) -> Emission | None:
+        """A module that passes on what one inside gave out, if it is the neuron of the two."""
+        module, cells = inside[0].module, sum(fired.cells for fired in inside)
+        if cells != tensor.numel() or any(fired.module is not module for fired in inside):
+            return None
+        if not self._is_only_around(call.module, module):
+            return None
+        names = {fired.key[0] for fired in inside} - {call.name}  # it may call itself
+        self._stands_for.setdefault(call.name, set()).update(names)
+        del self._emitted[len(self._emitted) - len(inside) :]
+        spikes = sum(fired.spikes for fired in inside)
+        self._emit(call, tensor, spikes)
+        return Emission(tensor, tuple(fired.key for fired in inside))
+
+    def _is_only_around(self, outer: nn.Module, inner: nn.Module) -> bool:
+        key = (outer, inner)
+        if key not in self._around:
+            self._around[key] = not _holds_weights(outer, besides=inner)
+        return self._around[key]
+
+    def _behaving(
+        self,
+        call: Call,
+        inputs: list[Tensor],
+        tensors: list[Tensor],
+        readings: dict[int, Reading],
+        reader: OperandReader,
+    ) -> Emission | None:
+        """The spikes of a module some of whose outputs hold 0 and 1 only."""
+        known = self._fired.get(call.name, set())
+        fires = [place for place, reading in readings.items() if _spikes_in(reading)]
+        place = next(iter([*fires, *(p for p in readings if p in known), *readings]))
+        spikes, cells = _spikes_in(readings[place]), tensors[place].numel()
+        got = [(x.numel(), reader.read_binary(_readable(x))) for x in inputs if _is_read(x)]
+        if any(reading is None for _, reading in got):
+            if fires:
+                self._fired.setdefault(call.name, set()).add(place)
+        elif spikes and any((n, _spikes_in(r)) == (cells, spikes) for n, r in got if r):
+            self._passes_on.add(call.name)
+        self._binary.setdefault(call.name, set()).add(place)
+        self._emit(call, tensors[place], spikes)
+        return Emission(tensors[place])
+
+    def _emit(self, call: Call, tensor: Tensor, spikes: int) -> None:
+        self._maybe[call.name] = call.module
+        key = (call.name, call.call)
+        self._emitted.append(_Fired(call.module, key, tensor.numel(), spikes))
 
 
-def _checked(named: Iterable[type[nn.Module] | str], model: nn.Module) -> list[type | str]:
-    wanted: list[type | str] = [named] if isinstance(named, str | type) else list(named)
-    modules = dict(model.named_modules())
+def _named(model: nn.Module, named: Iterable[Named] | Named) -> set[nn.Module]:
+    """The modules that the caller means."""
+    modules = dict(model.named_modules(remove_duplicate=False))
+    found: set[nn.Module] = set()
+    wanted: list[Any] = [named] if isinstance(named, str | type) else list(named)
     for entry in wanted:
-        if isinstance(entry, str) and entry not in modules:
-            raise InputError(f"neurons names {entry!r}, but the model has no such module")
         if not isinstance(entry, str | type):
-            raise InputError(f"neurons takes classes and paths of modules, not {entry!r}")
-    return wanted
+            came = " ".join(repr(entry).split())  # in one line
+            raise InputError(f"neurons takes classes and paths of modules, not {came:.60}")
+        meant = {module for path, module in modules.items() if _is_meant(entry, path, module)}
+        if not meant:
+            name = entry if isinstance(entry, str) else entry.__name__
+            raise InputError(
+                f"neurons names {name!r}, but the model has no such module, nor pattern of "
+                f"modules or class; classes of its layers: {_classes_in(model)}"
+            )
+        found |= meant
+    return found
+
+
+def _is_meant(entry: Named, path: str, module: nn.Module) -> bool:
+    if isinstance(entry, type):
+        return isinstance(module, entry)
+    if path == entry or (_GLOB & set(entry) and fnmatchcase(path, entry)):
+        return True
+    bases = type(module).__mro__
+    own = bases[: bases.index(nn.Module)]  # what all modules are names none
+    return any(entry in (b.__name__, f"{b.__module__}.{b.__qualname__}") for b in own)
+
+
+def _classes_in(model: nn.Module) -> str:
+    """A few names of classes of the innermost modules, those of torch last."""
+    leaves = [module for module in model.modules() if not any(True for _ in module.children())]
+    leaves.sort(key=_is_of_torch)
+    names = list(dict.fromkeys(type(module).__name__ for module in leaves))
+    return ", ".join(names[:_SUGGESTED]) + ", ..." * (len(names) > _SUGGESTED)
 
 
 def _is_of_torch(module: nn.Module) -> bool:
     """Whether torch itself has the layer: none of those is a spiking neuron, whatever it gives."""
     return type(module).__module__.startswith("torch.nn.")
-
-
-def _framework_of(kind: type[nn.Module]) -> Framework | None:
-    """The framework whose spiking neurons a class of modules makes."""
-    for framework in FRAMEWORKS:
-        if _is_one_of(kind, framework.neurons):
-            return None if _is_one_of(kind, framework.integrators) else framework
-    return None
-
-
-def _reset_of(kind: type[nn.Module]) -> str | None:
-    """The method that makes modules of a class of a known framework forget."""
-    for framework in FRAMEWORKS:
-        if framework.reset and _is_one_of(kind, framework.neurons + framework.stateful):
-            return framework.reset
-    return None
 
 
 def _is_one_of(kind: type[nn.Module], names: Iterable[str]) -> bool:
@@ -255,29 +534,53 @@ def _is_one_of(kind: type[nn.Module], names: Iterable[str]) -> bool:
     return False
 
 
-def _copied(value: Any) -> Any:
-    return value.clone() if isinstance(value, Tensor) else value
+def _holds_weights(outer: nn.Module, besides: nn.Module) -> bool:
+    """Whether a module has a matrix, or modules inside with parameters besides one of them.
+
+    A neuron has parameters of its own, of one number or one for each channel.
+    """
+    apart = {outer, *besides.modules()}
+    others = (module for module in outer.modules() if module not in apart)
+    return any(sum(n > 1 for n in p.shape) > 1 for p in outer.parameters(recurse=False)) or any(
+        True for module in others for _ in module.parameters(recurse=False)
+    )
 
 
-def _put_back(module: nn.Module, attributes: dict[str, Any]) -> None:
-    """Undoes what a pass did to the tensors a module holds, in buffers or as attributes."""
-    now = vars(module)
-    for name in _STATE & attributes.keys():
-        now[name] = attributes[name]
-    changed = [name for name, value in attributes.items() if now.get(name, _ABSENT) is not value]
-    for name in changed + [name for name in now if name not in attributes]:
-        before, after = attributes.get(name, _ABSENT), now.get(name, _ABSENT)
-        if not (tensors_in(before) or tensors_in(after)):
-            continue
-        if before is _ABSENT:
-            del now[name]
-        else:
-            now[name] = before
+def _is_read(tensor: Tensor) -> bool:
+    """Whether an input counts as something a neuron got; masks don't."""
+    return bool(tensor.numel()) and not tensor.is_complex() and tensor.dtype != torch.bool
 
 
-def _binary_levels(tensor: Tensor, reader: OperandReader) -> Levels:
-    """The values of a tensor that holds 0 and 1 only; None of any other."""
-    if not tensor.numel():
+def _readable(tensor: Tensor) -> Tensor:
+    """As the reader takes it, ``(N, C, *S)`` and floating."""
+    values = tensor if tensor.is_floating_point() else tensor.float()
+    if values.dim() > 1:
+        return values
+    return values.unsqueeze(1) if values.dim() else values.reshape(1, 1)
+
+
+def _spikes_in(reading: Reading) -> int:
+    return int(reading.nonzeros.sum())
+
+
+def _rank(tensor: Tensor, reader: OperandReader) -> int | None:
+    """How likely an output of a neuron is its spikes, best first; None where it can't be."""
+    if not (tensor.dim() and tensor.numel()) or tensor.is_complex():
         return None
-    reading = reader.read_binary(tensor.unsqueeze(1) if tensor.dim() == 1 else tensor)
-    return None if reading is None else reading.levels
+    values = _readable(tensor)
+    binary = reader.read_binary(values)
+    if binary is not None:
+        return 0 if _spikes_in(binary) else 2
+    levels = reader.read(values).levels
+    if levels is None:
+        return None
+    if kind_of(levels) in ("spike", "ternary") and len(levels) > 1:
+        return 1
+    return 3 if all(level % 1 == 0 for level in levels) else None
+
+
+def _described(tensor: Tensor, reader: OperandReader) -> str:
+    shape = " x ".join(map(str, tensor.shape)) or "a number"
+    if not tensor.numel() or tensor.is_complex():
+        return f"{shape} of {tensor.dtype}".replace("torch.", "")
+    return f"{shape} of {kind_of(reader.read(_readable(tensor)).levels)} values"

@@ -1,20 +1,88 @@
 """What one execution of a weight operation comes to: exact counts per row of its leading axis.
 
-Three forms cover every operation: an input that meets weights, two activations that meet each
+First fan-out: how many (output, tap) pairs read each position, in closed form and cached. Three forms cover every operation: an input that meets weights, two activations that meet each
 other, and attention probabilities that nobody sees.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Container, Hashable
 from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
+from math import prod
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 
-from analysis.counting.fans import Padding, interior, per_row, weighted
-from analysis.counting.operands import Histogram, Levels, OperandReader
+from analysis.counting.values import Histogram, Levels, OperandReader
 from analysis.records import LayerShape
+
+Padding = tuple[int, ...]  # zeros before and after each axis, the last axis first
+
+
+@lru_cache(maxsize=1024)
+def axis_fan(
+    size: int, outputs: int, kernel: int, stride: int, padding: int, dilation: int, transposed: bool
+) -> Tensor:
+    """The (output, tap) pairs that read each position along one axis, float64.
+
+    Tap k joins input i and output o where i = o * stride - padding + k * dilation, with the
+    two sides exchanged in a transposed convolution.
+
+    Example:
+        >>> axis_fan(4, 4, kernel=3, stride=1, padding=1, dilation=1, transposed=False).tolist()
+        [2.0, 3.0, 3.0, 2.0]
+    """
+    position = torch.arange(size).unsqueeze(1)  # (size, 1)
+    reach = torch.arange(kernel) * dilation - padding  # (kernel,)
+    if transposed:
+        output = position * stride + reach
+        meets = torch.ones_like(output, dtype=torch.bool)
+    else:
+        output = (position - reach).div(stride, rounding_mode="floor")
+        meets = output * stride + reach == position
+    meets &= (output >= 0) & (output < outputs)
+    return meets.sum(1).double()
+
+
+@lru_cache(maxsize=256)
+def each_once(size: int) -> Tensor:
+    """The fans of an axis every position of which is read once."""
+    return torch.ones(size, dtype=torch.float64)
+
+
+def per_row(counts: Tensor) -> Tensor:
+    """``(N, *S)`` -> ``(N,)``."""
+    return counts.flatten(1).sum(1) if counts.dim() > 1 else counts
+
+
+def weighted(nonzeros: Tensor, fans: tuple[Tensor, ...]) -> Tensor:
+    """Non-zeros per position, each times its fan-out: ``(N, *S)`` -> ``(N,)``, exact."""
+    if not fans:
+        return per_row(nonzeros)
+    return nonzeros.flatten(1) @ fan_out(fans).to(nonzeros.device)
+
+
+@lru_cache(maxsize=256)  # the fans of an axis are cached themselves
+def fan_out(fans: tuple[Tensor, ...]) -> Tensor:
+    """The fan-out of every position: the product of those along its axes, ``(prod(S),)``."""
+    return reduce(lambda left, right: torch.outer(left, right).flatten(), fans)
+
+
+@lru_cache(maxsize=256)
+def interior(fans: tuple[Tensor, ...], padding: Padding) -> tuple[int, int]:
+    """Positions that padding did not add, and the sum of their fan-outs."""
+    trimmed = [_trim(fan, padding, axis) for axis, fan in enumerate(reversed(fans))]
+    return prod(map(len, trimmed)), prod(int(fan.sum()) for fan in trimmed)
+
+
+def _trim(fan: Tensor, padding: Padding, axis: int) -> Tensor:
+    """The part of an axis, counted from the last, that padding did not add."""
+    before, after = padding[2 * axis : 2 * axis + 2] or (0, 0)
+    return fan[before : len(fan) - after]
 
 
 @dataclass(frozen=True)
@@ -258,3 +326,87 @@ class AttentionValues:
 def everywhere(rows: int, heads: int, length: int, width: int, device: torch.device) -> Tensor:
     """A mask that allows all positions, as a view of a single one."""
     return torch.ones((), dtype=torch.float64, device=device).expand(rows, heads, length, width)
+
+
+_LAYERS = (
+    nn.modules.conv._ConvNd,
+    nn.Linear,
+    nn.Bilinear,
+    nn.RNNBase,
+    nn.RNNCellBase,
+    nn.MultiheadAttention,
+)
+_CHUNK = 1 << 19  # elements per pass, so that the scratch buffer stays in the cache
+
+
+class Weights:
+    """The weights of a model, and whatever else is used as weights.
+
+    Example:
+        >>> model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+        >>> weights = Weights(model)
+        >>> weights.owners(model[1].weight.mT), weights.never_ran({"0"})
+        (['1'], ('1',))
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        layers = {n: m for n, m in model.named_modules() if isinstance(m, _LAYERS)}
+        self._layers = tuple(layers)
+        self._owners: dict[int, list[str]] = defaultdict(list)
+        for name, layer in layers.items():
+            for weight in layer.parameters(recurse=False):
+                self._owners[weight.untyped_storage()._cdata].append(name)
+        self._biased = {name for name, layer in layers.items() if _has_bias(layer)}
+        self._zeros: dict[Hashable, tuple[StorageWeakRef, int]] = {}
+
+    def owners(self, weight: Tensor) -> list[str]:
+        """The layers that a weight, or a view of it, belongs to; whoever uses it."""
+        return self.owners_of(weight.untyped_storage()._cdata)
+
+    def owners_of(self, storage: int) -> list[str]:
+        """The same, by the address of its storage."""
+        return self._owners.get(storage, [])
+
+    def shape(self, product: Product) -> LayerShape | None:
+        """The sizes of the layer that a product is done for.
+
+        torch adds a bias in the product or after it, as it likes; the layer knows if it has one.
+        """
+        owners = self.owners(product.weight) if product.weight is not None else []
+        if product.shape is None or not owners:
+            return product.shape
+        return replace(product.shape, biased=not self._biased.isdisjoint(owners))
+
+    def never_ran(self, ran: Container[str]) -> tuple[str, ...]:
+        """The layers that took no part, given the names of what did."""
+        return tuple(name for name in self._layers if name not in ran)
+
+    def number(self, weight: Tensor) -> tuple[int, int]:
+        """The elements of a weight, and how many are exactly zero; looked at once.
+
+        One that was expanded is no larger.
+        """
+        storage = weight.untyped_storage()
+        weight = weight[tuple(slice(0, 1 if stride == 0 else None) for stride in weight.stride())]
+        version = 0 if weight.is_inference() else weight._version
+        place = storage._cdata, version, weight.storage_offset(), weight.shape, weight.stride()
+        if place not in self._zeros:
+            # The weak reference keeps the address from being used again.
+            self._zeros[place] = StorageWeakRef(storage), _count_zeros(weight)
+        return weight.numel(), self._zeros[place][1]
+
+    def forget(self) -> None:
+        """Drops what is known of weights that are no more; to be called after each pass."""
+        self._zeros = {k: v for k, v in self._zeros.items() if not v[0].expired()}
+
+
+def _has_bias(layer: nn.Module) -> bool:
+    return any("bias" in name for name, _ in layer.named_parameters(recurse=False))
+
+
+def _count_zeros(weight: Tensor) -> int:
+    """How many elements of a weight are exactly zero."""
+    nonzeros, buffer = 0, torch.empty(_CHUNK, device=weight.device)
+    for chunk in weight.detach().flatten().split(_CHUNK):
+        nonzeros += int(torch.ne(chunk, 0, out=buffer[: len(chunk)]).sum())
+    return weight.numel() - nonzeros

@@ -1,37 +1,45 @@
-"""Runs a model over batches with the capture on, and leaves the model as it was."""
+"""Runs a model over batches while it is watched, checks one sample alone, leaves all as it was.
+
+The count of a sample is what runs when it is alone in its batch. Running several together is an
+optimisation, and it is checked: the first sample of the first batch runs alone as well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from analysis.counting.answers import Answers
-from analysis.counting.calls import begins_in_every_turn, is_looped
-from analysis.counting.capture import Capture
 from analysis.counting.distributed import is_shared, together
 from analysis.counting.inputs import (
+    Answers,
+    Batch,
+    TimeLayout,
     class_numbers,
     countable,
-    first_tensor,
+    made_batch,
     split,
-    words_for_hidden_storage,
+    tensors_in,
+    words_for_what_is_hidden,
 )
-from analysis.counting.ledger import Ledger
+from analysis.counting.labels import Counts
 from analysis.counting.neurons import Neurons
-from analysis.counting.notices import Signs, warnings_of
-from analysis.counting.pass_log import PassLog
-from analysis.counting.roles import Roles
-from analysis.counting.rows import Batch, TimeLayout
+from analysis.counting.passes import InPrecision, Passes, precision_of
 from analysis.counting.sampling import Stopping, Until
-from analysis.counting.tensors import tensors_in
+from analysis.counting.sites import PassLog, Roles, turns_of
+from analysis.counting.state import undisturbed
+from analysis.counting.totals import Ledger
+from analysis.counting.warnings import Signs, warnings_of
+from analysis.counting.watch import Watch
 from analysis.errors import InputError
-from analysis.records import ElementwiseRecord, Role, Run, SampleCount, Sampling
+from analysis.records import Role, Run, Sampling
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +62,9 @@ class Options:
     flips: bool = False
 
 
+_NONE: Counts = np.zeros((1, 1), dtype=np.int64)  # counts of what did not run
+
+
 class Counting:
     """A run in progress."""
 
@@ -66,117 +77,133 @@ class Counting:
             raise InputError(f"unknown time_layout {options.time_layout!r}; known: {known}")
         self.neurons = Neurons(model, options.neurons)
         self.roles = Roles(model, options.roles)
-        self.capture = Capture(
+        self.capture = Watch(
             model,
             self.neurons,
             steps=self.steps,
-            may_be_static=lambda name: self.roles.of(name)[0] in ("stem", "gate"),
             histograms=options.levels,
             neuron_detail=options.neuron_detail,
         )
-        self.ledger = Ledger(keep_samples=options.per_sample)
+        self.ledger = Ledger(self.steps, keep_samples=options.per_sample)
         self.answers = Answers(keep=options.per_sample)
-        self.probed: float | None = None
+        self.passes = Passes(self._pass, exact=_is_exact(model))
         self.sampling: Sampling | None = None
         self.sample_index = options.sample_index
         self.flipped: int | None = None
+        self.last: list[dict[str, Counts]] = []  # of the last batch, pass by pass
+        self._casts = False  # whether float32 has to follow the model's precision
         self._in_float64: Counting | None = None
         if options.flips:
             self.flipped, self._in_float64 = 0, _in_float64(model, options)
 
     def add(self, batch: Any) -> int:
         """Runs one batch and adds its counts; the number of its samples."""
-        inputs, labels = split(batch, self._model)
-        if not first_tensor(inputs).numel():
+        args, kwargs, labels = split(batch, self._model, self.options.forward or self._model)
+        batches = self._layouts(args, kwargs, labels)
+        if any(not x.numel() for x in batches[0].tensors if x.dim()):
             return 0  # a batch without samples
-        shape = self._shape(first_tensor(inputs))
-        log, outputs = self._pass(inputs, shape)
-        if self.capture.flow.may_begin and begins_in_every_turn(log, shape):
-            self.capture.flow.may_begin = False
-            log, outputs = self._pass(inputs, shape)
-        if self.probed is None and shape.samples > 1 and self._unsure(log, shape):
-            self.probed = self._probe(inputs, shape, log)
-        self.ledger.add(log, shape, looped=self._looped(log, shape))
-        self.ledger.broken += not all(bool(x.isfinite().all()) for x in tensors_in(outputs))
-        self.answers.add(outputs, class_numbers(labels, shape.samples), self.steps)
+        self.last, samples = [], 0
+        for part, log, outputs in self.passes.of(batches):
+            self._add(log, part.samples)
+            self.ledger.broken += not all(bool(x.isfinite().all()) for x in tensors_in(outputs))
+            self._hear(
+                outputs, labels, part.samples, samples, alone=part.samples < batches[0].samples
+            )
+            samples += part.samples
         if self._in_float64 is not None:
             self._in_float64.add(batch)
-            self.flipped = (self.flipped or 0) + self.ledger.differing(self._in_float64.ledger)
-        return shape.samples
+            self.flipped = (self.flipped or 0) + _differing(self.last, self._in_float64.last)
+        return samples
 
-    def _shape(self, inputs: Tensor) -> Batch:
-        layout = self.options.time_layout
-        if layout in (None, "loop"):  # the axes of a clip are another matter than a loop over it
-            layout = self.neurons.layout(inputs, self.steps) or layout
-        return Batch.of(inputs, self.steps, layout)
+    def _add(self, log: PassLog, samples: int) -> None:
+        turns = turns_of(log, self.steps, looped=self._looped)
+        passes = self.passes
+        self.ledger.add(log, samples, turns, passes.constants, passes.constant_work)
+        self.last.append(self.ledger.last)
 
-    def _pass(self, inputs: Any, shape: Batch) -> tuple[PassLog, Any]:
-        run: Callable[..., Any] = self.options.forward or self._model
-        with (
-            words_for_hidden_storage(),
-            self.neurons.fresh(),
-            self.capture.watch(first_tensor(inputs), shape) as log,
-        ):
-            outputs = run(**inputs) if isinstance(inputs, Mapping) else run(inputs)
-        return log, outputs
-
-    def _looped(self, log: PassLog, shape: Batch) -> bool | None:
+    @property
+    def _looped(self) -> bool | None:
         """Whether the model runs once per step; None where nobody said and nothing shows it."""
         said = self.options.time_layout
-        if said is not None:
-            return said == "loop" or self.neurons.looped
-        return self.neurons.looped or is_looped(log, shape) or None
+        return said == "loop" or self.neurons.looped or (None if said is None else False)
 
-    def _unsure(self, log: PassLog, shape: Batch) -> bool:
-        """Whether samples and steps were not told apart by the data flow alone."""
-        rows = [*(site.rows for site in log.sites), *(spikes.rows for spikes in log.spikes)]
-        guessed = any(row.guessed for row in rows)
-        return guessed or self.options.time_layout is not None or bool(self._looped(log, shape))
+    def _hear(
+        self, outputs: Any, labels: Tensor | None, samples: int, first: int, *, alone: bool
+    ) -> None:
+        """Compares what the model answers with the labels."""
+        if labels is not None and alone and labels.dim():
+            labels = labels[first : first + samples]
+        self.answers.add(outputs, class_numbers(labels, samples), self.steps)
 
-    def _probe(self, inputs: Any, shape: Batch, log: PassLog) -> float:
-        """How far the first sample's synops in its batch are from those it has alone.
+    def _layouts(self, args: Any, kwargs: Any, labels: Tensor | None) -> list[Batch]:
+        """The batch under every layout that it may have, the most likely one first."""
+        said = self.options.time_layout
+        if said in ("BT", "TB"):
+            return [made_batch(args, kwargs, labels, self.steps, said, told=True)]
+        plain = made_batch(args, kwargs, labels, self.steps, said, told=False)
+        clips = (x for x in plain.tensors if x.dim() in (3, 5))
+        known = next(filter(None, (self.neurons.layout(x, self.steps) for x in clips)), None)
+        orders: list[TimeLayout | None] = [known or said, "BT", "TB"]
+        found = [replace(plain, layout=said)] if known is None else []
+        for order in dict.fromkeys(orders):
+            batch = made_batch(args, kwargs, labels, self.steps, order, told=False)
+            if order in ("BT", "TB") and any(map(batch.is_clip, batch.tensors)):
+                found.append(batch)
+        return found or [plain]
 
-        A wrong idea of where samples and steps lie shows here; a few spikes may flip in float32.
-        NaN for a model that can't run a single sample.
-        """
-        one = replace(shape, samples=1)
+    def _pass(self, batch: Batch) -> tuple[PassLog, Any]:
+        """One forward pass from a fresh state; where precisions clash, all follow the model's."""
+        dtype = precision_of(self._model)
+        if not self._casts:
+            try:
+                return self._pass_as_is(batch)
+            except RuntimeError:
+                if dtype is None or isinstance(self._model, torch.jit.ScriptModule):
+                    raise
+                clash = sys.exc_info()[1]
         try:
-            log_of_one, _ = self._pass(shape.first(inputs), one)
-        except (RuntimeError, ValueError, IndexError):
-            return float("nan")
-        in_batch, alone = self._first_synops(log, shape), self._first_synops(log_of_one, one)
-        return abs(in_batch - alone) / max(alone, 1)
+            found = self._pass_as_is(batch, dtype)
+        except RuntimeError:
+            raise clash if not self._casts and clash is not None else sys.exc_info()[1]
+        self._casts = True
+        return found
 
-    def _first_synops(self, log: PassLog, shape: Batch) -> int:
-        ledger = Ledger(keep_samples=True)
-        ledger.add(log, shape, looped=self._looped(log, shape))
-        synops = (tally.samples(shape.samples)[0] for tally in ledger.sites.values())
-        return sum(sum(count.counts[0]) for count in synops)
+    def _pass_as_is(self, batch: Batch, dtype: torch.dtype | None = None) -> tuple[PassLog, Any]:
+        run: Callable[..., Any] = self.options.forward or self._model
+        own = batch.copied()  # what a model does to its inputs is nobody's loss
+        with ExitStack() as stack:
+            stack.enter_context(words_for_what_is_hidden())
+            stack.enter_context(self.neurons.fresh())
+            log = stack.enter_context(self.capture.watch(own))
+            if dtype is not None:
+                stack.enter_context(InPrecision(dtype))
+            outputs = run(*own.args, **own.kwargs)
+        return log, outputs
 
     def result(self) -> Run:
         """Everything counted."""
-        ledger, samples = self.ledger, self.ledger.moments.samples
-        answers = self.answers
-        if not samples:
+        ledger, answers = self.ledger, self.answers
+        if not ledger.samples:
             raise InputError("there is nothing to analyse: no batch had a sample in it")
         ledger.drop_neurons(self.neurons.no_neurons())
-        sites = tuple(
-            self.roles.assign(record, self.capture.scopes.aliases) for record in ledger.records()
-        )
+        if self.options.per_sample and not ledger.divided:
+            raise InputError(
+                "counts per sample are not known: the model mixes samples and can't run one alone"
+                f" ({self.passes.unchecked})"
+            )
         run = Run(
-            samples=samples,
+            samples=ledger.samples,
             steps=self.steps,
-            sites=sites,
+            sites=tuple(
+                self.roles.assign(record, self.capture.scopes.aliases)
+                for record in ledger.records()
+            ),
             neurons=tuple(
-                n.record(samples * self.steps, self.neurons.source(n.site))
-                for n in ledger.neurons.values()
+                n.record(self.steps, self.neurons.source(n.site)) for n in ledger.neurons.values()
             ),
-            elementwise=tuple(
-                ElementwiseRecord(site=site, work=work, elements=elements)
-                for (site, work), elements in ledger.work.items()
-                if elements
-            ),
-            moments=ledger.moments.moments(ledger.columns()),
+            elementwise=ledger.work_records(),
+            constants=ledger.constant_records(),
+            moments=ledger.final_moments(),
             correct=answers.right[-1] if answers.known else None,
             correct_by_step=answers.right if answers.known else (),
             labels=tuple(answers.labels) if answers.known else (),
@@ -184,19 +211,27 @@ class Counting:
             never_ran=self.capture.weights.never_ran(ledger.ran),
             uncounted=dict(ledger.uncounted),
             provenance=dict(self.options.provenance),
-            per_sample=_samples(ledger) if self.options.per_sample else (),
+            per_sample=ledger.sample_counts() if self.options.per_sample else (),
             sampling=self.sampling,
             flipped=self.flipped,
         )
         if self.options.per_sample and self.sample_index is not None:
             run = _in_place(run, self.sample_index)
         signs = Signs(
-            probe=self.probed or 0.0,
+            one_by_one=self.passes.one_by_one and str(self.passes.one_by_one),
+            unchecked=self.passes.unchecked,
             broken=ledger.broken,
             changed=ledger.changed(),
-            unread=self.answers.unread,
+            unread=answers.unread,
+            looped=self._looped,
         )
         return replace(run, warnings=warnings_of(run, signs))
+
+
+def _is_exact(model: nn.Module) -> bool:
+    """Whether everything is computed in double precision, where no spike flips by rounding."""
+    dtypes = {p.dtype for p in model.parameters() if p.is_floating_point()}
+    return dtypes == {torch.float64}
 
 
 def _in_float64(model: nn.Module, options: Options) -> Counting:
@@ -204,6 +239,34 @@ def _in_float64(model: nn.Module, options: Options) -> Counting:
     if options.forward is not None:
         raise InputError("flips=True runs a copy of the model, which forward=... does not know")
     return Counting(deepcopy(model).double().eval(), replace(options, flips=False))
+
+
+def _differing(mine: list[dict[str, Counts]], theirs: list[dict[str, Counts]]) -> int:
+    """Samples of a batch that have other counts in another precision."""
+    one, other = _by_sample(mine), _by_sample(theirs)
+    found: Any = False
+    for name in one.keys() | other.keys():
+        a, b = one.get(name, _NONE), other.get(name, _NONE)
+        if a.shape[1] != b.shape[1]:
+            a, b = a.sum(1, keepdims=True), b.sum(1, keepdims=True)
+        found = found | (a != b).any(1)
+    return int(np.sum(found))
+
+
+def _by_sample(parts: list[dict[str, Counts]]) -> dict[str, Counts]:
+    """The counts of all passes of a batch, one under the other."""
+    names = {name for part in parts for name in part}
+    samples = [len(next(iter(part.values()), _NONE)) for part in parts]
+    found = {}
+    for name in names:
+        rows = [
+            part.get(name, np.zeros((n, 1), np.int64))
+            for part, n in zip(parts, samples, strict=True)
+        ]
+        if len({one.shape[1] for one in rows}) > 1:
+            rows = [one.sum(1, keepdims=True) for one in rows]
+        found[name] = np.concatenate(rows)
+    return found
 
 
 def count(model: nn.Module, batches: Iterable[Any], options: Options) -> Run:
@@ -233,20 +296,6 @@ def _counted(model: nn.Module, batches: Iterable[Any], options: Options) -> Coun
     return counting
 
 
-@contextmanager
-def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; every mode flag and the random state come back."""
-    modes = {module: module.training for module in model.modules()}
-    gpus = {p.device.index for p in model.parameters() if p.is_cuda}
-    try:
-        model.eval()
-        with torch.no_grad(), torch.random.fork_rng(gpus):
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
 def _steps(model: nn.Module, steps: int | None) -> int:
     steps = steps if steps is not None else getattr(model, "steps", None)
     if not isinstance(steps, int) or steps < 1:
@@ -255,13 +304,6 @@ def _steps(model: nn.Module, steps: int | None) -> int:
             f"the model does not say it and {steps!r} came"
         )
     return steps
-
-
-def _samples(ledger: Ledger) -> tuple[SampleCount, ...]:
-    """The counts of every sample, in the order they ran."""
-    n = ledger.moments.samples
-    sites = [count for tally in ledger.sites.values() for count in tally.samples(n)]
-    return (*sites, *(tally.samples(n) for tally in ledger.neurons.values()))
 
 
 def _in_place(run: Run, places: Sequence[int]) -> Run:

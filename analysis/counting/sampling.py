@@ -11,7 +11,7 @@ from collections.abc import Sized
 from dataclasses import dataclass
 from math import inf, sqrt
 
-from analysis.counting.ledger import Ledger
+from analysis.counting.totals import Ledger
 from analysis.errors import InputError
 from analysis.estimates import student
 from analysis.records import Sampling
@@ -67,7 +67,7 @@ class Stopping:
 
     def enough(self, ledger: Ledger, *, end: bool = False) -> bool:
         """Whether a run may stop here; ``end``: the data ends, so the next look is taken now."""
-        samples = ledger.moments.samples
+        samples = ledger.samples
         due = bool(self._due) and samples >= self._due[0]
         return (due or (end and samples > self._seen)) and self.look(samples, *_spread(ledger))
 
@@ -109,7 +109,7 @@ class Stopping:
 
 def _spread(ledger: Ledger) -> tuple[float, float]:
     """Mean and variance over samples of the synops of all sites."""
-    moments = ledger.moments.moments(ledger.columns())
+    moments = ledger.final_moments()
     synops = [i for i, name in enumerate(moments.columns) if name.startswith("synops ")]
     scatter = max(0.0, sum(moments.scatter[i][j] for i in synops for j in synops))
-    return sum(moments.mean[i] for i in synops), scatter / max(ledger.moments.samples - 1, 1)
+    return sum(moments.mean[i] for i in synops), scatter / max(ledger.samples - 1, 1)

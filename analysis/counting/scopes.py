@@ -6,11 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import nn
 from torch.nn.modules import module as global_hooks
 
+from analysis.counting.neurons import Neurons
 from analysis.records import SiteKey
 
 
@@ -45,14 +47,16 @@ class Scopes:
 
     Args:
         model: Any model.
-        is_neuron: Whether a module is a neuron layer.
+        neurons: Which modules are neuron layers.
+        on_enter: Called with scope and inputs when a neuron layer begins.
         on_leave: Called with scope, inputs and output at the end of a module call.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        is_neuron: Callable[[nn.Module], bool],
+        neurons: Neurons,
+        on_enter: Callable[[Scope, Any], None],
         on_leave: Callable[[Scope, Any, Any], None],
     ) -> None:
         names: dict[nn.Module, list[str]] = defaultdict(list)
@@ -61,10 +65,12 @@ class Scopes:
         self.names = {module: found[0] for module, found in names.items()}
         self.aliases = {found[0]: tuple(found[1:]) for found in names.values()}
         self._model = model
-        self._is_neuron = is_neuron
-        self._on_leave = on_leave
+        self._neurons, self._is_neuron = neurons, neurons.is_neuron
+        self._on_enter, self._on_leave = on_enter, on_leave
+        self._weighs = {m for m in self.names if any(p.dim() > 1 for p in m.parameters())}
         self._stack: list[Scope] = []
         self.in_neuron = False  # whether a neuron layer is running
+        self.is_followed = True  # whether data flow is: not inside neuron layers without weights
         self._calls: Counter[str] = Counter()
 
     @property
@@ -78,27 +84,54 @@ class Scopes:
     def watch(self) -> Iterator[None]:
         """Follows one forward pass; call numbers start again at 0."""
         self._stack.clear()
-        self.in_neuron = False
+        self.in_neuron, self.is_followed = False, True
         self._calls.clear()
         enter = global_hooks.register_module_forward_pre_hook(self._enter)
         leave = global_hooks.register_module_forward_hook(self._leave, always_call=True)
+        neurons = [m for m in self.names if self._is_neuron(m) and "forward" not in vars(m)]
         try:
+            for module in neurons:  # whose forward() may be called without the hooks
+                vars(module)["forward"] = partial(self._forward, module, module.forward)
             yield
         finally:
+            for module in neurons:
+                vars(module).pop("forward", None)
             enter.remove()
             leave.remove()
 
-    def _enter(self, module: nn.Module, _inputs: Any) -> None:
+    def _forward(
+        self, module: nn.Module, forward: Callable[..., Any], *args: Any, **kw: Any
+    ) -> Any:
+        if self._stack and self._stack[-1].module is module:  # by way of the hooks
+            return forward(*args, **kw)
+        output = None
+        self._enter(module, args)
+        try:
+            output = forward(*args, **kw)
+        finally:
+            self._leave(module, args, output)
+        return output
+
+    def _enter(self, module: nn.Module, inputs: Any) -> None:
         name = self.names.get(module)
-        if name is not None:
-            self.in_neuron = self.in_neuron or self._is_neuron(module)
-            self._stack.append(Scope(module, name, self._calls[name], self.in_neuron))
-            self._calls[name] += 1
+        if name is None:
+            return
+        begins = not self.in_neuron and self._is_neuron(module)
+        self.in_neuron = self.in_neuron or begins
+        scope = Scope(module, name, self._calls[name], self.in_neuron)
+        self._stack.append(scope)
+        self._calls[name] += 1
+        if not self.in_neuron:
+            self._neurons.entering(scope)
+        if begins:
+            self.is_followed = module in self._weighs
+            self._on_enter(scope, inputs)
 
     def _leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if not self._stack or self._stack[-1].module is not module:
             return
         scope = self._stack.pop()
         self.in_neuron = bool(self._stack) and self._stack[-1].in_neuron
+        self.is_followed = self.is_followed or not self.in_neuron
         if output is not None:
             self._on_leave(scope, inputs, output)

@@ -62,10 +62,9 @@ def channels_of(layer: str, seeds: Seeds) -> NDArray[np.float64]:
         InputError: If a run did not count single neurons.
     """
     rates = [np.empty(0)]
-    for report, record in having(layer, seeds).values():
+    for _, record in having(layer, seeds).values():
         channels = np.array(_detail(record.detail).channels)
-        cells = record.neurons / len(channels) * report.run.samples * report.run.steps
-        rates.append(channels / cells)
+        rates.append(channels * len(channels) / record.outputs)
     return np.concatenate(rates)
 
 

@@ -51,9 +51,9 @@ def rates_of(seeds: Seeds, layers: Iterable[str]) -> dict[int, float]:
     wanted, rates = set(layers), {}
     for seed, report in seeds.items():
         some = [record for layer, record in neurons_of(report).items() if layer in wanted]
-        cells = report.run.samples * report.run.steps * sum(record.neurons for record in some)
-        if cells:
-            rates[seed] = sum(record.spikes for record in some) / cells
+        outputs = sum(record.outputs for record in some)
+        if outputs:
+            rates[seed] = sum(record.spikes for record in some) / outputs
     return rates
 
 

@@ -34,7 +34,7 @@ def step_rates(panels: Mapping[str, Seeds], name: str = "step-rates") -> Drawing
         layers,
         ("step", steps),
         "Firing rate of every layer at every step, mean over the seeds. A bare 0: not one spike "
-        "in any of the networks; a dash: there is no such layer.",
+        "in any of the networks; a dash: there is no such layer, or its steps are not known.",
     )
 
 
@@ -62,10 +62,8 @@ def _by_step(layers: Sequence[str], seeds: Seeds) -> Rates:
     steps = max(report.run.steps for report in seeds.values())
     rates = np.full((len(layers), steps), np.nan)
     for place, layer in enumerate(layers):
-        found = [
-            np.array(record.spikes_by_step) / (record.neurons * report.run.samples)
-            for report, record in having(layer, seeds).values()
-        ]
+        records = (record for _, record in having(layer, seeds).values())
+        found = [record.rate_by_step for record in records if record.rate_by_step is not None]
         if found:
             rates[place] = np.mean(found, axis=0)
     return rates
@@ -84,7 +82,8 @@ def _drawing(
     caption: str,
 ) -> Drawing:
     axis, names = columns
-    top = max(float(np.nanmax(rates)) for rates in maps.values()) or 1.0
+    top = max((float(np.nanmax(r)) for r in maps.values() if not np.isnan(r).all()), default=0.0)
+    top = top or 1.0
     width = 2.4 + len(maps) * max(1.5, 0.36 * len(names))
     with drawn(1, len(maps), size=(width, 0.9 + 0.34 * len(layers))) as axes:
         for panel, (title, rates) in zip(axes[0], maps.items(), strict=True):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from analysis.energy.layers import some
+from analysis.energy.layers import some, steps_covered
 from analysis.energy.quantised import mac_pj, matched_bits
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
@@ -86,11 +86,10 @@ def counterpart(run: Run, zeros: float = 0.0) -> Counterpart:
     """
     if not 0 <= zeros <= 1:
         raise InputError(f"expected a share of zero activations from 0 to 1, got {zeros}")
-    cells = run.samples * run.steps
     sites = tuple(
         CounterpartSite(
             name=str(site.key),
-            dense_macs=Fraction(site.dense_macs, cells),
+            dense_macs=Fraction(site.dense_macs, run.samples) / steps_covered(site, run),
             reads_image=site.origin == "image",
         )
         for site in run.sites

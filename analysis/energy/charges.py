@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from analysis.energy.conventions import Convention
+from analysis.energy.conventions import ChargedSteps, Convention
+from analysis.energy.layers import executions, reads_spikes
 from analysis.errors import InputError
 from analysis.records import ElementwiseRecord, Run, SiteKey, SiteRecord, Work
 
@@ -34,7 +35,7 @@ NEURON_COST = (0, 1)
 
 @dataclass(frozen=True, kw_only=True)
 class Slope:
-    """How the bookings of one sample follow from one of its counts.
+    """How the bookings of one sample follow from one of its counts, which are of what ran.
 
     Attributes:
         quantity: Synops or non-zero inputs of a site, or spikes of a neuron layer.
@@ -87,17 +88,10 @@ def charge(site: SiteRecord, rule: Convention, run: Run) -> Charge:
         InputError: If a site is to be charged once whose input was not equal at all steps, or
             by the levels of its input and the run kept none.
     """
-    charged = {"stem": rule.stem, "gate": rule.gate}.get(site.role, "every-step")
+    charged = _charged_steps(site, rule)
     if charged == "free":
-        return Charge(left_out_macs=site.dense_macs)
-    share = Fraction(1)
-    if charged == "once" and site.synops_by_step is not None:
-        if not site.static:
-            raise InputError(
-                f"convention {rule.name!r} charges {site.key.name} once, but its input was not "
-                "found equal at all steps; use every-step"
-            )
-        share = Fraction(1, run.steps)
+        return Charge(left_out_macs=site.stands_for * site.dense_macs)
+    share = _share_once(site, rule, run) if charged == "once" else Fraction(site.stands_for)
     if site.role == "gate" and rule.gate_as == "dense-mac":
         return Charge(macs=share * site.dense_macs)
     if _is_spiking(site, rule):
@@ -114,15 +108,37 @@ def charge(site: SiteRecord, rule: Convention, run: Run) -> Charge:
     return Charge(macs=share * site.dense_macs)
 
 
+def _charged_steps(site: SiteRecord, rule: Convention) -> ChargedSteps:
+    """What is said of a stem is said of real values: one that reads spikes is like any site."""
+    if site.role == "gate":
+        return rule.gate
+    if site.role == "stem" and not (reads_spikes(site) or is_repeated(site, rule)):
+        return rule.stem
+    return "every-step"
+
+
+def _share_once(site: SiteRecord, rule: Convention, run: Run) -> Fraction:
+    """The part of what ran that a site computed once would have run."""
+    ran = executions(site, run)
+    if site.mixes_steps or site.stands_for > 1 or ran <= 1:
+        return Fraction(1)
+    if not site.static:
+        raise InputError(
+            f"convention {rule.name!r} charges {site.key.name} once, but its input was not "
+            "found equal at all steps; use every-step"
+        )
+    return 1 / ran
+
+
 def _is_spiking(site: SiteRecord, rule: Convention) -> bool:
     if site.operand == "silent":
         return rule.silent == "as-spike"
-    return site.operand in ("spike", "ternary") and site.origin != "image"
+    return reads_spikes(site)
 
 
 def is_repeated(site: SiteRecord, rule: Convention) -> bool:
     """Whether a site is charged by the levels of its input."""
-    graded = site.operand == "graded" and site.origin != "image" and site.other_operand is None
+    graded = site.operand == "graded" and site.other_operand is None
     return graded and rule.graded == "repeat-ac"
 
 
@@ -134,27 +150,30 @@ def _by_events(site: SiteRecord, each: Fraction) -> Charge:
 def _by_rate(site: SiteRecord, share: Fraction, rule: Convention, run: Run) -> Charge:
     """Dense MACs times a rate; of several neuron layers upstream, the rate of all their neurons."""
     upstream = [n for n in run.neurons if n.key in site.upstream]
-    cells = sum(neuron.neurons for neuron in upstream) * run.steps * run.samples
+    outputs = sum(neuron.outputs for neuron in upstream)
     at_neurons = rule.rate_at == "upstream-neuron"
-    if not (at_neurons and cells):
+    if not (at_neurons and outputs):
         each = share * Fraction(site.dense_macs, site.elements or 1)
         slope = Slope(quantity="nonzeros", key=site.key, acs=each)
         return Charge(acs=each * site.nonzeros, slopes=(slope,), own_rate=at_neurons)
-    each = share * Fraction(site.dense_macs, cells)
+    each = share * Fraction(site.dense_macs, outputs)
     slopes = tuple(Slope(quantity="spikes", key=n.key, acs=each) for n in upstream)
     return Charge(acs=each * sum(neuron.spikes for neuron in upstream), slopes=slopes)
 
 
 def _repeats_per_synop(site: SiteRecord, why: str) -> Fraction:
-    """Accumulates per synop if a multiple k of one value takes abs(k) of them; exact in the sum."""
+    """Accumulates per synop if k spikes take abs(k) of them; exact in the sum.
+
+    Where no value of one spike is known, it is the largest that all levels are multiples of.
+    """
     if not site.level_synops:
         raise InputError(
             f"convention {why!r} books {site.key.name} by the levels of its input (graded "
             "repeat-ac), but the run kept none; analyse with levels=True"
         )
     sizes = {value: abs(float(value)) for value in site.level_synops}
-    unit = _unit(set(sizes.values()))
-    if unit is None:
+    unit = _unit(set(sizes.values())) if site.unit is None else abs(site.unit)
+    if not (unit and _are_multiples(sizes.values(), unit)):
         raise InputError(f"the levels of {site.key.name} are no multiples of one value")
     repeats = sum(round(sizes[value] / unit) * n for value, n in site.level_synops.items())
     return Fraction(repeats, site.synops or 1)
@@ -164,20 +183,25 @@ def _unit(values: set[float]) -> float | None:
     """The largest value that all of some are multiples of, at most 16 of it in the smallest."""
     for parts in range(1, MOST_LEVELS + 1):
         unit = min(values) / parts
-        if all(abs(value / unit - round(value / unit)) < _NEAR for value in values):
+        if _are_multiples(values, unit):
             return unit
     return None
+
+
+def _are_multiples(values: Iterable[float], unit: float) -> bool:
+    return all(abs(value / unit - round(value / unit)) < _NEAR for value in values)
 
 
 def work_done(run: Run) -> Iterator[tuple[str, Work | None, int]]:
     """Work that no synapse does: its name, its kind (None: neuron updates) and its elements.
 
-    A multiplication in a module that holds a site of a gate is that gate's product.
+    Elements are those of every step that the work stands for. A multiplication in a module that
+    holds a site of a gate is that gate's product.
     """
     holders = _gate_holders(run)
     if run.neuron_updates:
         yield NEURON_UPDATES, None, run.neuron_updates
-    for entry in run.elementwise:
+    for entry in run.at_every_step.elementwise:
         yield _name(entry, holders), entry.work, entry.elements
 
 
@@ -230,4 +254,4 @@ def part_of(site: SiteRecord) -> str:
     """The part of the network a site belongs to: its role, gates split by what they mix."""
     if site.role != "gate":
         return site.role
-    return "temporal gate" if site.synops_by_step is None else "spatial gate"
+    return "temporal gate" if site.mixes_steps else "spatial gate"

@@ -31,8 +31,8 @@ class Convention:
     source: str
     stem: Annotated[
         ChargedSteps,
-        "steps that the stem is charged; once only where its input was equal, bit for bit, at "
-        "all steps; free leaves it out and lists it",
+        "steps that a stem of real values is charged; once only where its input was equal, bit "
+        "for bit, at all steps; free leaves it out and lists it",
     ] = "every-step"
     gate: Annotated[ChargedSteps, "the same for the sites of a gate"] = "every-step"
     gate_as: Annotated[

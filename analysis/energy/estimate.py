@@ -42,11 +42,11 @@ def at_rates(run: Run, rates: Fraction | Mapping[str, Fraction]) -> Run:
         InputError: If a rate is not in [0, 1], a layer has none or a pattern fits no layer.
     """
     by_site = _resolve(run, rates)
-    sites = tuple(_at_rate(site, by_site[site.key.name], run.steps) for site in run.sites)
+    sites = tuple(_at_rate(site, by_site[site.key.name]) for site in run.sites)
     return replace(
         run,
         sites=sites,
-        neurons=tuple(_firing(n, sites, run.samples) for n in run.neurons),
+        neurons=tuple(_firing(n, sites) for n in run.neurons),
         moments=Moments(columns=(), mean=(), scatter=()),
         correct=None,
         correct_by_step=(),
@@ -87,35 +87,42 @@ def _resolve(run: Run, rates: Fraction | Mapping[str, Fraction]) -> dict[str, Fr
     return found
 
 
-def _at_rate(site: SiteRecord, rate: Fraction, steps: int) -> SiteRecord:
+def _at_rate(site: SiteRecord, rate: Fraction) -> SiteRecord:
     reads_spikes = site.origin == "spikes" and site.role not in ("stem", "gate")
     operand: OperandKind = "spike" if reads_spikes else "real"
     synops, nonzeros = round(rate * site.inside_macs), round(rate * site.elements)
-    mixes = site.synops_by_step is None
     return replace(
         site,
         operand=operand,
+        unit=None,
         nonzeros=nonzeros,
         synops=synops,
-        synops_by_step=None if mixes else _spread(synops, steps),
-        nonzeros_by_step=None if mixes else _spread(nonzeros, steps),
+        synops_by_step=_spread(synops, site.synops_by_step),
+        nonzeros_by_step=_spread(nonzeros, site.nonzeros_by_step),
         levels=None,
         level_synops=None,
     )
 
 
-def _spread(count: int, steps: int) -> tuple[int, ...]:
-    base, rest = divmod(count, steps)
-    return tuple(base + (step < rest) for step in range(steps))
+def _spread(count: int, before: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    """A count over as many steps as were known before; None where none were."""
+    if before is None:
+        return None
+    base, rest = divmod(count, len(before))
+    return tuple(base + (step < rest) for step in range(len(before)))
 
 
-def _firing(neuron: NeuronRecord, sites: Sequence[SiteRecord], samples: int) -> NeuronRecord:
+def _firing(neuron: NeuronRecord, sites: Sequence[SiteRecord]) -> NeuronRecord:
     spiking = [site for site in sites if site.operand == "spike"]
     read = [site for site in spiking if neuron.key in site.upstream] or spiking
     elements = sum(site.elements for site in read)
     rate = Fraction(sum(site.nonzeros for site in read), elements or 1)
-    each = round(rate * neuron.neurons * samples)
-    return replace(neuron, spikes_by_step=(each,) * len(neuron.spikes_by_step), detail=None)
+    if neuron.outputs_by_step is None:
+        return replace(
+            neuron, spikes=round(rate * neuron.outputs), spikes_by_step=None, detail=None
+        )
+    spikes = tuple(round(rate * outputs) for outputs in neuron.outputs_by_step)
+    return replace(neuron, spikes=sum(spikes), spikes_by_step=spikes, detail=None)
 
 
 @dataclass(frozen=True, kw_only=True)

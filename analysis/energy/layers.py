@@ -34,9 +34,27 @@ class Range:
         return Range(low=self.low * factor, nominal=self.nominal * factor, high=self.high * factor)
 
 
+def reads_spikes(site: SiteRecord) -> bool:
+    """Whether the values of its input are spikes, of one or both signs, wherever they come from.
+
+    An input that was always zero is none of them: what it stands for is up to the caller.
+    """
+    return site.operand in ("spike", "ternary")
+
+
 def is_spiking(site: SiteRecord) -> bool:
-    """Whether a site works on events: spikes of one or both signs, or nothing at all."""
-    return site.operand in ("silent", "spike", "ternary") and site.origin != "image"
+    """Whether a site works on events: spikes, or nothing at all."""
+    return reads_spikes(site) or site.operand == "silent"
+
+
+def executions(site: SiteRecord, run: Run) -> Fraction:
+    """How often a site ran per sample, exactly."""
+    return Fraction(round(site.executions * run.samples), run.samples)
+
+
+def steps_covered(site: SiteRecord, run: Run) -> Fraction:
+    """Steps that the counts of a site are of, per sample: those it ran at, or all that it mixes."""
+    return Fraction(run.steps) if site.mixes_steps else executions(site, run) or Fraction(1)
 
 
 @dataclass(frozen=True)
@@ -44,15 +62,16 @@ class Layer:
     """A site with weights; counts are per sample, summed over steps.
 
     Attributes:
-        site: Its exact counts over the whole run.
+        site: Its exact counts over the whole run, at every step that it stands for.
         shape: Its sizes.
-        samples, steps: Of the run.
+        samples: Of the run.
+        steps: Steps that the counts are of, per sample; see `steps_covered`.
     """
 
     site: SiteRecord
     shape: LayerShape
     samples: int
-    steps: int
+    steps: Fraction
 
     @property
     def is_convolution(self) -> bool:
@@ -107,10 +126,10 @@ class Layer:
 
 
 def layers(run: Run) -> tuple[Layer, ...]:
-    """The sites that are layers with weights, in the order they ran."""
+    """The sites that are layers with weights, in the order they ran, as if at every step."""
     return tuple(
-        Layer(site, site.shape, run.samples, run.steps)
-        for site in run.sites
+        Layer(site, site.shape, run.samples, steps_covered(site, run))
+        for site in run.at_every_step.sites
         if site.shape is not None and site.dense_macs
     )
 
@@ -127,7 +146,8 @@ def folds_normalisation(run: Run) -> bool:
 
 def static_sites(run: Run) -> tuple[str, ...]:
     """Sites whose input was the same at all of several steps."""
-    return tuple(str(s.key) for s in run.sites if s.static and run.steps > 1)
+    sites = run.at_every_step.sites
+    return tuple(str(s.key) for s in sites if s.static and s.executions > 1)
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

@@ -80,10 +80,10 @@ def lemaire(
         elif is_spiking(layer.site) or real == "events":
             found.append(spiking_work(layer, bias=bias, fifo_words=fifo_words))
         else:
-            found.append(dense_work(layer, bias=bias, steps=run.steps))
+            found.append(dense_work(layer, bias=bias, steps=layer.steps))
     if network == "snn":
         found += [
-            neuron_work(neuron, run.samples, run.steps, leaky=leaky, fifo_words=fifo_words)
+            neuron_work(neuron, run.samples, leaky=leaky, fifo_words=fifo_words)
             for neuron in run.neurons
         ]
     return LemaireEnergy(
@@ -95,9 +95,9 @@ def lemaire(
     )
 
 
-def dense_work(layer: Layer, *, bias: bool, steps: int) -> LayerWork:
+def dense_work(layer: Layer, *, bias: bool, steps: int | Fraction) -> LayerWork:
     """A layer without spikes that runs at so many steps: the FNN equations, once per step."""
-    share = Fraction(steps, layer.steps)
+    share = steps / layer.steps
     macs, outputs, inputs = (share * count for count in (layer.macs, layer.outputs, layer.inputs))
     biases = outputs if bias else Fraction(0)
     weights, channels = Fraction(layer.site.weights), Fraction(layer.shape.channels_out)
@@ -147,11 +147,9 @@ def spiking_work(layer: Layer, *, bias: bool, fifo_words: int) -> LayerWork:
     )
 
 
-def neuron_work(
-    neuron: NeuronRecord, samples: int, steps: int, *, leaky: bool, fifo_words: int
-) -> LayerWork:
+def neuron_work(neuron: NeuronRecord, samples: int, *, leaky: bool, fifo_words: int) -> LayerWork:
     """A neuron layer: the parts of the SNN equations with T * Cout*Hout*Wout and theta_out."""
-    updates, spikes = Fraction(neuron.neurons * steps), Fraction(neuron.spikes, samples)
+    updates, spikes = Fraction(neuron.outputs, samples), Fraction(neuron.spikes, samples)
     size = Fraction(neuron.neurons)
     return LayerWork(
         name=neuron.site + (f" #{neuron.call}" if neuron.call else ""),

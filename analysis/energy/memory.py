@@ -146,9 +146,9 @@ def _layer(layer: Layer, reuse: Reuse, bits: Widths) -> LayerBytes:
     )
 
 
-def _dense(layer: Layer, reuse: Reuse, bits: Widths, *, steps: int) -> LayerBytes:
+def _dense(layer: Layer, reuse: Reuse, bits: Widths, *, steps: int | Fraction) -> LayerBytes:
     """A layer on real values that runs at so many steps."""
-    share = Fraction(steps, layer.steps)
+    share = steps / layer.steps
     weights = Fraction(layer.site.weights) * (steps if reuse == "step" else 1)
     inputs = share * layer.inputs
     if reuse == "none":
@@ -165,7 +165,7 @@ def _dense(layer: Layer, reuse: Reuse, bits: Widths, *, steps: int) -> LayerByte
 def _neurons(run: Run, reuse: Reuse, bits: Widths) -> Iterator[LayerBytes]:
     """Potentials once per step; spikes as messages or, with reuse, as a bit map."""
     for neuron in run.neurons:
-        updates = neuron.neurons * run.steps
+        updates = neuron.outputs / run.samples
         messages = neuron.spikes * bits.message / run.samples
         yield LayerBytes(
             name=neuron.site + (f" #{neuron.call}" if neuron.call else ""),

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
-from analysis.energy.layers import Range, is_spiking, layers, some
+from analysis.energy.layers import Layer, Range, is_spiking, layers, some
 from analysis.records import Run, SiteRecord
 
 # Published crossings, spikes per neuron and step below which the spiking network needs less:
@@ -74,7 +75,7 @@ class Workload:
         synapses: Pairs of input and weight element in one step, convolutions unrolled, products
             with padding left out.
         synops: Accumulates over all steps.
-        neurons, spikes: Spiking neurons, and their spikes over all steps.
+        neurons, spikes: Spiking neurons, mean over steps, and their spikes over all steps.
         states: Neurons with a potential, readout included.
         activations: Values that the quantised network moves between layers.
     """
@@ -163,18 +164,23 @@ class BitMatched:
 def workload(run: Run) -> Workload:
     """The spiking sites of a run but its gate, and all its neurons, per sample."""
     spiking = [layer for layer in layers(run) if _takes_part(layer.site)]
-    inputs = sum(layer.inputs for layer in spiking)
-    last = spiking[-1].outputs if spiking else 0
-    neurons = sum(neuron.neurons for neuron in run.neurons)
+    inputs = sum(layer.inputs / layer.steps for layer in spiking)
+    last = spiking[-1].outputs / spiking[-1].steps if spiking else 0
+    neurons = run.neuron_updates / (run.samples * run.steps)
     return Workload(
         steps=run.steps,
-        synapses=sum(layer.site.inside_macs for layer in spiking) / (run.samples * run.steps),
+        synapses=float(sum(_inside(layer) / layer.steps for layer in spiking)),
         synops=sum(layer.site.synops for layer in spiking) / run.samples,
         neurons=neurons,
         spikes=sum(neuron.spikes for neuron in run.neurons) / run.samples,
         states=neurons,
-        activations=float((inputs + last) / run.steps),
+        activations=float(inputs + last),
     )
+
+
+def _inside(layer: Layer) -> Fraction:
+    """MACs per sample, over all steps, products with padding left out."""
+    return Fraction(layer.site.inside_macs, layer.samples)
 
 
 def bit_matched(run: Run, prices: YanPrices | None = None) -> BitMatched | None:
@@ -186,6 +192,7 @@ def bit_matched(run: Run, prices: YanPrices | None = None) -> BitMatched | None:
     prices, work = prices or YanPrices(), workload(run)
     if not work.synapses:
         return None
+    met = sum(_inside(layer) for layer in layers(run) if _takes_part(layer.site))
     fetch = prices.weight_fetch
     snn, qnn, ratio, crossing = (
         Range.over(*(form(work, price, prices) for price in (fetch.low, fetch.nominal, fetch.high)))
@@ -193,7 +200,7 @@ def bit_matched(run: Run, prices: YanPrices | None = None) -> BitMatched | None:
     )
     return BitMatched(
         bits=matched_bits(run.steps),
-        in_rate=work.synops / (run.steps * work.synapses),
+        in_rate=work.synops / float(met),
         snn_pj=snn,
         qnn_pj=qnn,
         ratio=ratio,

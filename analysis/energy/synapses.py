@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
-from analysis.energy.layers import is_spiking
+from analysis.energy.layers import is_spiking, steps_covered
 from analysis.records import Run
 
 # Dampfhoffer et al., IEEE TETCI 7(3):731-741, 2023, abstract: spikes per synapse and inference up
@@ -48,8 +49,9 @@ class SpikesPerSynapse:
 
 def spikes_per_synapse(run: Run) -> SpikesPerSynapse | None:
     """Synops per synapse and inference of the spiking sites; None without any."""
-    spiking = [site for site in run.sites if is_spiking(site)]
-    synapses = sum(site.inside_macs for site in spiking) / (run.steps * run.samples)
+    spiking = [site for site in run.at_every_step.sites if is_spiking(site)]
+    per_step = (Fraction(s.inside_macs) / steps_covered(s, run) for s in spiking)
+    synapses = float(sum(per_step, Fraction(0)) / run.samples)
     if not synapses:
         return None
     return SpikesPerSynapse(sum(s.synops for s in spiking) / run.samples / synapses, synapses)

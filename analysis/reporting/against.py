@@ -58,9 +58,8 @@ def _rates(run: Run) -> dict[str, Estimate]:
 
 
 def _rate(run: Run, neuron: NeuronRecord) -> Estimate:
-    cells = neuron.neurons * run.steps
     column = moment_column("spikes", neuron.site, neuron.call)
-    return interval(run, neuron.spikes / (cells * run.samples), {column: 1 / cells})
+    return interval(run, neuron.firing_rate, {column: run.samples / (neuron.outputs or 1)})
 
 
 def _changes(new: dict[str, Estimate], old: dict[str, Estimate]) -> list[Change]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from analysis.energy.early import neurons_without_steps, sites_without_steps
 from analysis.errors import InputError
-from analysis.records import SiteRecord
+from analysis.records import Run, SiteRecord
 from analysis.reporting.axes import Axis
 from analysis.reporting.columns import ACS, ENERGY, MACS, RATE, SHARE, SYNOPS
 from analysis.reporting.report import Report
-from analysis.reporting.report_tables import sites_table
+from analysis.reporting.report_tables import not_known_by_step, sites_table
 from analysis.reporting.tables import Column, Row, Table
 
 LARGEST_BY = {
@@ -57,7 +58,7 @@ def stage_of(path: str) -> str:
 
 def _grouped(report: Report, axis: Axis, name: Callable[[SiteRecord], str]) -> Table:
     groups: dict[str, list[SiteRecord]] = {}
-    for site in report.run.sites:
+    for site in report.run.at_every_step.sites:
         groups.setdefault(name(site), []).append(site)
     total = sum(report.energy.site_pj(site.key) for site in report.run.sites)
     return Table(
@@ -90,13 +91,8 @@ def _sums(
 
 def _by_step(report: Report) -> Table:
     run = report.run
-    neurons = sum(neuron.neurons for neuron in run.neurons)
-    rows: list[Row] = []
-    for step in range(run.steps):
-        spikes = sum(neuron.spikes_by_step[step] for neuron in run.neurons)
-        synops = sum(site.synops_by_step[step] for site in run.sites if site.synops_by_step)
-        rate = spikes / (neurons * run.samples) if neurons else None
-        rows.append((f"t={step}", spikes / run.samples, rate, synops / run.samples))
+    unknown = (*sites_without_steps(run), *neurons_without_steps(run))
+    sentence = "Layers that mix all steps at once have no synops of a step."
     return Table(
         name="by-step",
         title="By step, per sample",
@@ -106,8 +102,22 @@ def _by_step(report: Report) -> Table:
             RATE,
             SYNOPS,
         ),
-        rows=tuple(rows),
-        sentence="Layers that mix all steps at once have no synops of a step.",
+        rows=tuple(_step_row(run, step) for step in range(run.steps)),
+        sentence=" ".join(part for part in (sentence, not_known_by_step(unknown)) if part),
+    )
+
+
+def _step_row(run: Run, step: int) -> Row:
+    """Spikes, rate and synops of a step, of the layers whose steps are known."""
+    spikes = [n.spikes_by_step[step] for n in run.neurons if n.spikes_by_step]
+    outputs = sum(n.outputs_by_step[step] for n in run.neurons if n.outputs_by_step)
+    sites = run.at_every_step.sites
+    synops = [site.synops_by_step[step] for site in sites if site.synops_by_step]
+    return (
+        f"t={step}",
+        sum(spikes) / run.samples if spikes or not run.neurons else None,
+        sum(spikes) / outputs if outputs else None,
+        sum(synops) / run.samples if synops or not sites else None,
     )
 
 
@@ -119,7 +129,7 @@ def _by_channel(report: Report) -> Table:
             raise InputError(
                 "this run did not count single neurons; analyse with neuron_detail=True"
             )
-        per_channel = neuron.neurons / len(neuron.detail.channels) * run.samples * run.steps
+        per_channel = neuron.outputs / len(neuron.detail.channels) or 1
         rows += [
             (f"{neuron.key} : {channel}", spikes / per_channel, spikes / run.samples)
             for channel, spikes in enumerate(neuron.detail.channels)

@@ -20,7 +20,8 @@ def curve_frame(energy: Energy) -> pd.DataFrame:
     """One row per step the network could be read out after.
 
     Raises:
-        InputError: If the convention needs the levels of an operand, which are not kept by step.
+        InputError: If the convention needs the levels of an operand, which are not kept by step,
+            or something ran whose steps are not known.
     """
     import pandas as pd
 

@@ -103,13 +103,10 @@ def dearest_sentence(report: Report) -> str:
 
 
 def rates_figure(report: Report) -> Figure:
-    """Firing rate of every neuron layer at every step."""
+    """Firing rate of every neuron layer at every step; those whose steps are known."""
     run = report.run
-    rows = tuple(str(n.key) for n in run.neurons)
-    values = tuple(
-        tuple(spikes / (n.neurons * run.samples) for spikes in n.spikes_by_step)
-        for n in run.neurons
-    )
+    known = {str(n.key): n.rate_by_step for n in run.neurons if n.rate_by_step is not None}
+    rows, values = tuple(known), tuple(known.values())
     chart = HeatMap(
         rows=rows,
         columns=tuple(f"t={step}" for step in range(run.steps)),
@@ -123,7 +120,7 @@ def rates_figure(report: Report) -> Figure:
         alt=f"Firing rates of {len(rows)} neuron layers at {run.steps} steps. "
         + rates_sentence(report),
         sentence="Spikes per neuron at each step, averaged over samples; the strongest colour is "
-        f"the highest rate here, {chart.most:.3f}.",
+        f"the highest rate here, {chart.most:.3f}. {neurons_table(report).sentence}".rstrip(),
         data=neurons_table(report),
     )
 
@@ -131,7 +128,7 @@ def rates_figure(report: Report) -> Figure:
 def rates_sentence(report: Report) -> str:
     """The mean rate and the two ends, in one sentence."""
     run = report.run
-    rates = {str(n.key): n.spikes / (n.neurons * run.samples * run.steps) for n in run.neurons}
+    rates = {str(n.key): n.firing_rate for n in run.neurons}
     low, high = min(rates, key=lambda k: rates[k]), max(rates, key=lambda k: rates[k])
     return (
         f"The mean over all neurons is {run.firing_rate:.4f} spikes per neuron and step, from "

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from analysis.energy.charges import work_left_out
+from analysis.energy.layers import reads_spikes
 from analysis.reporting.bibliography import SOFTWARE, cited_by_convention, cited_by_prices
 from analysis.reporting.report import Report
+from analysis.reporting.report_tables import constants_sentence
 from analysis.reporting.text import joules, si
 
 
@@ -93,7 +95,7 @@ def _sentences(report: Report, style: Style) -> Iterator[str]:
     yield f"The energy per sample is {_equation(report, style)}."
     known = cited_by_convention(rule.name)
     yield f"Operations are booked under the convention {rule.name}{style.cite(known)}."
-    roles = {site.role for site in run.sites}
+    roles = {s.role for s in run.sites if not (s.role == "stem" and reads_spikes(s))}
     for (field, value), phrase in PHRASES.items():
         unused = field.startswith("gate") and "gate" not in roles
         unused |= field == "stem" and "stem" not in roles
@@ -101,6 +103,8 @@ def _sentences(report: Report, style: Style) -> Iterator[str]:
         if getattr(rule, field) == value and not unused:
             yield phrase
     yield _left_out(report)
+    if run.constants:
+        yield f"{constants_sentence(run)}."
     if report.energy.unpriced:
         yield "Operations without a price make this a lower bound."
     yield _result(report)

@@ -16,7 +16,7 @@ from analysis.energy.synapses import spikes_per_synapse
 from analysis.energy.technology import Technology, technology
 from analysis.errors import InputError
 from analysis.estimates import Estimate, proportion
-from analysis.records import Run, SiteRecord, moment_column
+from analysis.records import Run, SampleCount, SiteKey, SiteRecord, moment_column
 from analysis.reporting import breakdown, by_sample, by_step, counterpart_table, memory_tables
 
 if TYPE_CHECKING:
@@ -66,7 +66,11 @@ class Report:
 
     @cached_property
     def sites(self) -> pd.DataFrame:
-        """One row per weight operation in the order they ran; counts and energy per sample."""
+        """One row per weight operation in the order they ran; counts and energy per sample.
+
+        ``executed_steps`` says how often it ran, ``repeats`` how many steps each execution stands
+        for; counts are those of all these steps.
+        """
         import pandas as pd
 
         rows = [self._site_row(site) for site in self.run.sites]
@@ -74,6 +78,7 @@ class Report:
 
     def _site_row(self, site: SiteRecord) -> dict[str, Any]:
         samples, booked = self.run.samples, self.energy.charges[site.key]
+        times = site.stands_for
         return {
             "site": site.key.name,
             "index": site.key.index,
@@ -84,11 +89,11 @@ class Report:
             "operand": site.operand,
             "origin": site.origin,
             "in_rate": site.in_rate,
-            "executed_steps": site.executed_steps,
-            "repeats": site.repeats,
-            "dense_macs": site.dense_macs / samples,
-            "inside_macs": site.inside_macs / samples,
-            "synops": site.synops / samples,
+            "executed_steps": site.executions,
+            "repeats": times,
+            "dense_macs": times * site.dense_macs / samples,
+            "inside_macs": times * site.inside_macs / samples,
+            "synops": times * site.synops / samples,
             "acs": float(booked.acs / samples),
             "macs": float(booked.macs / samples),
             "energy_pj": self.energy.site_pj(site.key),
@@ -99,28 +104,26 @@ class Report:
         """One row per spiking neuron layer and call."""
         import pandas as pd
 
-        cells = self.run.samples * self.run.steps
-        rows = [
-            (n.site, n.call, n.neurons, n.spikes / (n.neurons * cells)) for n in self.run.neurons
-        ]
+        rows = [(n.site, n.call, n.neurons, n.firing_rate) for n in self.run.neurons]
         return pd.DataFrame(rows, columns=["site", "call", "neurons", "firing_rate"])
 
     @cached_property
     def steps(self) -> pd.DataFrame:
         """Exact synops and spikes at each step, summed over samples; long form.
 
-        Sites that mix all steps at once have no rows.
+        A site that stands for all steps has its counts at each of them. Sites that mix all steps
+        at once have no rows, nor has anything whose steps are not known.
         """
         import pandas as pd
 
         rows = [
             ("site", s.key.name, s.key.index, s.key.call, step, count, None)
-            for s in self.run.sites
+            for s in self.run.at_every_step.sites
             for step, count in enumerate(s.synops_by_step or ())
         ] + [
             ("neuron", n.site, 0, n.call, step, None, count)
             for n in self.run.neurons
-            for step, count in enumerate(n.spikes_by_step)
+            for step, count in enumerate(n.spikes_by_step or ())
         ]
         columns = ["kind", "site", "index", "call", "step", "synops", "spikes"]
         return pd.DataFrame(rows, columns=columns).astype({"synops": "Int64", "spikes": "Int64"})
@@ -130,7 +133,8 @@ class Report:
         """Exact counts of every sample; long form.
 
         Samples go by their place in the data, if it is known. Kinds: synops of a ``site``, its
-        non-zero ``input``, spikes of a ``neuron`` layer.
+        non-zero ``input``, spikes of a ``neuron`` layer. A site that stands for all steps has its
+        counts at each of them; where steps are not known, all counts are those of step 0.
 
         Raises:
             InputError: If the run did not keep them.
@@ -144,10 +148,18 @@ class Report:
             (sample, c.kind, c.key.name, c.key.index, c.key.call, step, count)
             for c in self.run.per_sample
             for sample, counts in zip(places, c.counts, strict=True)
-            for step, count in enumerate(counts)
+            for step, count in enumerate(counts * self._times(c))
         ]
         columns = ["sample", "kind", "site", "index", "call", "step", "count"]
         return pd.DataFrame(rows, columns=columns)
+
+    def _times(self, entry: SampleCount) -> int:
+        """Steps that a count of a sample stands for."""
+        return 1 if entry.kind == "neuron" else self._stands_for.get(entry.key, 1)
+
+    @cached_property
+    def _stands_for(self) -> dict[SiteKey, int]:
+        return {site.key: site.stands_for for site in self.run.sites}
 
     @cached_property
     def totals(self) -> pd.Series[float]:
@@ -182,18 +194,22 @@ class Report:
         return found
 
     def _firing_rate(self) -> Estimate:
-        cells = sum(n.neurons for n in self.run.neurons) * self.run.steps
+        each = self.run.samples / (self.run.neuron_updates or 1)
         columns = [moment_column("spikes", n.site, n.call) for n in self.run.neurons]
-        return interval(self.run, self.run.firing_rate, dict.fromkeys(columns, 1 / (cells or 1)))
+        return interval(self.run, self.run.firing_rate, dict.fromkeys(columns, each))
 
     def _spikes_per_synapse(self) -> Estimate:
         """Spikes that each synapse of the spiking sites carries per inference."""
         found = spikes_per_synapse(self.run)
         if found is None:
             return Estimate(float("nan"))
-        keys = [site.key for site in self.run.sites if is_spiking(site)]
-        columns = [moment_column("synops", key.name, key.index, key.call) for key in keys]
-        return interval(self.run, found.value, dict.fromkeys(columns, 1 / found.synapses))
+        weights = {
+            moment_column("synops", s.key.name, s.key.index, s.key.call): s.stands_for
+            / found.synapses
+            for s in self.run.sites
+            if is_spiking(s)
+        }
+        return interval(self.run, found.value, weights)
 
     def by_role(self) -> pd.DataFrame:
         """What each part of the network costs under every convention, per sample; long form.
@@ -269,7 +285,8 @@ class Report:
         energy_pj, per sample. It is one network of T steps, stopped early; see `early.up_to`.
 
         Raises:
-            InputError: If the convention charges a site by the levels of its input.
+            InputError: If the convention charges a site by the levels of its input, or something
+                ran whose steps are not known.
         """
         return by_step.curve_frame(self.energy)
 

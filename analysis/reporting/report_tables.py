@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan
 
 from analysis.energy.charges import GATE_PRODUCT, Charge, work_left_out
 from analysis.energy.conventions import Convention
+from analysis.energy.early import neurons_without_steps
 from analysis.energy.energy import Energy
+from analysis.energy.layers import some
 from analysis.errors import InputError
-from analysis.records import SiteRecord
+from analysis.records import Run, SiteRecord
 from analysis.reporting.breakdown import PARTS, by_part
 from analysis.reporting.columns import ACS, ENERGY, LAYER, MACS, NEURON_LAYER, SHARE, SYNOPS
 from analysis.reporting.report import Report
 from analysis.reporting.tables import As, AtLeast, Cell, Column, Kind, Row, Table
+from analysis.reporting.text import si
 
 _TOTALS: tuple[tuple[str, str, Kind], ...] = (
     ("accuracy", "accuracy", "percent"),
@@ -140,10 +144,10 @@ def sites_table(report: Report) -> Table:
         Column(name="in_rate", heading="in_rate", kind="fraction", roomy=True,
                meaning="non-zero share of the input"),
         Column(name="ran", heading="ran", roomy=True,
-               meaning="steps that really ran; a static input makes one step stand for all"),
+               meaning="how often it ran per sample; one that ran once may stand for all steps"),
         replace(SYNOPS, roomy=True),
         Column(name="dense_macs", heading="dense MACs", kind="count", roomy=True,
-               meaning="if no input were zero, padding included, per sample"),
+               meaning="if no input were zero, padding included, at every step it stands for"),
         ENERGY, SHARE,
     )  # fmt: skip
     spent = {s.key: report.energy.site_pj(s.key) for s in report.run.sites}
@@ -157,23 +161,23 @@ def sites_table(report: Report) -> Table:
 
 
 def _site_row(site: SiteRecord, report: Report, pj: float, total: float) -> Row:
-    run = report.run
+    run, times = report.run, site.stands_for
     unpriced = report.energy.unpriced_of(report.energy.charges[site.key])
     return (
         str(site.key),
         site.role + (" ?" if site.role_source == "guess" else ""),
         f"{site.operand} · {site.origin.removesuffix('-spikes')}",
         site.in_rate,
-        f"{site.executed_steps} of {run.steps}",
-        site.synops / run.samples,
-        site.dense_macs / run.samples,
+        f"{round(site.executions, 2):g} of {run.steps}",
+        times * site.synops / run.samples,
+        times * site.dense_macs / run.samples,
         (AtLeast(pj) if pj else "unpriced") if unpriced else pj,
         pj / total if total else 0.0,
     )
 
 
 def neurons_table(report: Report) -> Table:
-    """One row per neuron layer and call, with its rate at each step."""
+    """One row per neuron layer and call, with its rate at each step where that is known."""
     run = report.run
     steps = tuple(
         Column(name=f"t{step}", heading=f"t={step}", kind="rate", roomy=step >= 6)
@@ -181,9 +185,8 @@ def neurons_table(report: Report) -> Table:
     )
     rows: list[Row] = []
     for neuron in run.neurons:
-        cells = neuron.neurons * run.samples
-        rates = [spikes / cells for spikes in neuron.spikes_by_step]
-        rows.append((str(neuron.key), neuron.neurons, sum(rates) / run.steps, *rates))
+        rates = neuron.rate_by_step or ("-",) * run.steps
+        rows.append((str(neuron.key), neuron.neurons, neuron.firing_rate, *rates))
     return Table(
         name="neurons",
         title="Firing rates: spikes per neuron and step",
@@ -194,6 +197,23 @@ def neurons_table(report: Report) -> Table:
             *steps,
         ),
         rows=tuple(rows),
+        sentence=not_known_by_step(neurons_without_steps(run)),
+    )
+
+
+def not_known_by_step(names: Sequence[str]) -> str:
+    """Which layers have no counts of a step, in one line; nothing if all have."""
+    return f"By step: not known for {some(names)}." if names else ""
+
+
+def constants_sentence(run: Run) -> str:
+    """The weight operations that no sample has a part in, in one line; nothing without any."""
+    if not run.constants:
+        return ""
+    macs, names = sum(c.macs for c in run.constants), [str(c.key) for c in run.constants]
+    return (
+        f"Constants: {si(macs)} MACs per forward pass, in {len(names)} weight operations no sample "
+        f"has a part in (foldable, not in the total): {some(names)}"
     )
 
 

@@ -29,8 +29,10 @@ from analysis.reporting.detail_tables import (
 from analysis.reporting.figures import Figure
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import (
+    constants_sentence,
     conventions_table,
     left_out_table,
+    neurons_table,
     sites_table,
     totals_table,
 )
@@ -109,8 +111,9 @@ def _layers(report: Report) -> Section:
 def _rates(report: Report) -> Section | None:
     if not report.run.neurons:
         return None
-    found: list[Figure] = [figures.rates_figure(report)]
-    tables: list[Table] = []
+    by_step = any(neuron.rate_by_step is not None for neuron in report.run.neurons)
+    found: list[Figure] = [figures.rates_figure(report)] if by_step else []
+    tables: list[Table] = [] if by_step else [neurons_table(report)]
     if all(neuron.detail is not None for neuron in report.run.neurons):
         found.append(figures.rate_histogram(report))
         tables.append(single_neurons_table(report))
@@ -145,7 +148,7 @@ def _curve(report: Report) -> Section | None:
     try:
         figure = figures.curve_figure(report)
     except InputError:
-        return None  # this convention needs counts that a run does not keep by step
+        return None  # counts that this needs are not known by step
     return Section(
         name="steps",
         title="Accuracy beside energy, step by step",
@@ -175,6 +178,7 @@ def coding_section(report: Report) -> Section | None:
 
 
 def _left_out(report: Report) -> Section:
+    constants = constants_sentence(report.run)
     return Section(
         name="left-out",
         title="Not in the total",
@@ -183,6 +187,7 @@ def _left_out(report: Report) -> Section:
         "traffic often costs more than arithmetic; no figure on this page contains it unless "
         "it says so.",
         tables=(left_out_table(report),),
+        notes=(f"{constants}.",) if constants else (),
     )
 
 

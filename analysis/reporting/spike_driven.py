@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from analysis.energy.layers import reads_spikes
 from analysis.records import SiteRecord
 from analysis.reporting.report import Report
 from analysis.reporting.tables import shown
@@ -39,7 +40,7 @@ def is_spike_driven(site: SiteRecord) -> bool:
     """Whether a site reads spikes; one that was silent does if it reads a neuron layer."""
     if site.operand == "silent":
         return site.origin not in ("image", "current")
-    return site.operand in ("spike", "ternary") and site.origin != "image"
+    return reads_spikes(site)
 
 
 def not_spike_driven(report: Report) -> NotSpikeDriven:

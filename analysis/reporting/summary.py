@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.energy.charges import work_left_out
+from analysis.energy.early import neurons_without_steps, sites_without_steps
 from analysis.energy.layers import some
 from analysis.errors import InputError
 from analysis.records import Run
@@ -20,7 +21,13 @@ from analysis.reporting.axes import Axis
 from analysis.reporting.by import LARGEST_BY, breakdown_table
 from analysis.reporting.detail_tables import curve_table
 from analysis.reporting.report import Report
-from analysis.reporting.report_tables import conventions_table, neurons_table, parts_table
+from analysis.reporting.report_tables import (
+    constants_sentence,
+    conventions_table,
+    neurons_table,
+    not_known_by_step,
+    parts_table,
+)
 from analysis.reporting.sections import Section
 from analysis.reporting.spike_driven import not_spike_driven
 from analysis.reporting.tables import Table, shown
@@ -67,6 +74,8 @@ def _parts(report: Report, table: Table, *, wide: bool) -> Iterator[RenderableTy
     yield ""
     yield from _not_spike_driven(report)
     yield _not_in_the_total(report)
+    if report.run.constants:
+        yield Text(constants_sentence(report.run))
     for part in (table, conventions_table(report), parts_table(report), neurons_table(report)):
         yield ""
         yield terminal_table(part, wide=wide)
@@ -77,13 +86,14 @@ def _parts(report: Report, table: Table, *, wide: bool) -> Iterator[RenderableTy
     for warning in report.run.warnings:
         yield Text(f"warning: {warning}", style="yellow")
     yield from _own_rates(report)
+    yield from _without_steps(report.run)
     yield _how(report)
 
 
 def _curve(report: Report, *, wide: bool) -> Iterator[RenderableType]:
     if not report.run.correct_by_step or report.run.steps == 1:
         return
-    with suppress(InputError):  # this convention needs counts that are not kept by step
+    with suppress(InputError):  # counts that this needs are not known by step
         yield ""
         yield terminal_table(curve_table(report), wide=wide)
 
@@ -163,6 +173,12 @@ def _own_rates(report: Report) -> Iterator[Text]:
     found = report.energy.own_rates
     if found:
         yield Text(f"note: no neuron upstream, so the rate of its own input: {some(found)}")
+
+
+def _without_steps(run: Run) -> Iterator[Text]:
+    found = not_known_by_step((*sites_without_steps(run), *neurons_without_steps(run)))
+    if found:
+        yield Text(f"note: {found}")
 
 
 def _how(report: Report) -> Text:

@@ -24,6 +24,10 @@ def _contradictions(run: Run) -> Iterator[str]:
     for work in run.elementwise:
         if work.elements < 0:
             yield f"{work.work} in {work.site}: negative number of elements"
+        yield from (f"{work.work} in {work.site}: {f}" for f in _stands(work.stands_for, run.steps))
+    for constant in run.constants:
+        if constant.macs < 0:
+            yield f"constant {constant.key}: negative number of MACs"
     yield from _moments(run.moments)
     yield from _answers(run)
     for entry in run.per_sample:
@@ -33,28 +37,48 @@ def _contradictions(run: Run) -> Iterator[str]:
 def _site(site: SiteRecord, steps: int) -> Iterator[str]:
     counts = (
         site.dense_macs, site.inside_macs, site.synops, site.nonzeros, site.elements,
-        site.executed_steps, site.repeats, site.weights, site.zero_weights,
+        site.executions, site.weights, site.zero_weights,
     )  # fmt: skip
     if min(counts) < 0:
         yield "a count is negative"
     if site.nonzeros > site.elements:
         yield f"{site.nonzeros} non-zero inputs of {site.elements}"
-    for by_step in (site.synops_by_step, site.nonzeros_by_step):
-        if by_step is not None:
-            yield from _by_step(by_step, steps)
+    if site.inside_macs > site.dense_macs:
+        yield f"{site.inside_macs} MACs inside of {site.dense_macs} dense ones"
+    yield from _stands(site.stands_for, steps)
+    if site.mixes_steps and site.stands_for > 1:
+        yield "mixes all steps, and stands for each of them"
+    yield from _by_step(site.synops_by_step, site.synops, steps)
+    yield from _by_step(site.nonzeros_by_step, site.nonzeros, steps)
+
+
+def _stands(stands_for: int, steps: int) -> Iterator[str]:
+    if stands_for not in (1, steps):
+        yield f"stands for {stands_for} steps, expected 1 or {steps}"
 
 
 def _neuron(neuron: NeuronRecord, steps: int) -> Iterator[str]:
     if neuron.neurons < 1:
         yield f"{neuron.neurons} neurons"
-    yield from _by_step(neuron.spikes_by_step, steps)
+    if neuron.spikes < 0:
+        yield f"{neuron.spikes} spikes"
+    if neuron.outputs < neuron.neurons:
+        yield f"{neuron.outputs} outputs of {neuron.neurons} neurons"
+    yield from _by_step(neuron.spikes_by_step, neuron.spikes, steps)
+    yield from _by_step(neuron.outputs_by_step, neuron.outputs, steps)
+    if (neuron.spikes_by_step is None) != (neuron.outputs_by_step is None):
+        yield "spikes and outputs are not both known by step"
 
 
-def _by_step(counts: Sequence[int], steps: int) -> Iterator[str]:
+def _by_step(counts: Sequence[int] | None, total: int, steps: int) -> Iterator[str]:
+    if counts is None:
+        return
     if len(counts) != steps:
         yield f"counts of {len(counts)} steps, expected {steps}"
     if min(counts, default=0) < 0:
         yield "a count of a step is negative"
+    if sum(counts) != total:
+        yield f"counts of steps add up to {sum(counts)}, not to {total}"
 
 
 def _moments(moments: Moments) -> Iterator[str]:

@@ -20,6 +20,7 @@ from analysis.energy.technology import Technology
 from analysis.errors import InputError
 from analysis.files import write_text
 from analysis.records import Run
+from analysis.reporting.old_layout import upgraded
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Cell, Spread, Table
 from analysis.reporting.validity import contradiction
@@ -27,7 +28,7 @@ from analysis.reporting.validity import contradiction
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA: Literal[1] = 1
+SCHEMA: Literal[2] = 2
 _NUMBERS = re.compile(r"\[[\s\d.,eE+-]+\]")  # a list of nothing but numbers
 
 
@@ -63,7 +64,7 @@ class ReportFile:
 
     Attributes:
         schema: Version of this layout.
-        run: Exact integer counts, summed over samples and steps, and how they were made.
+        run: Exact integer counts, sums over everything that ran, and how they were made.
         convention, technology: What the totals are priced under.
         totals: Per sample, with 95 % intervals over samples.
         conventions: The same run under every convention, side by side.
@@ -72,7 +73,7 @@ class ReportFile:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
-    schema: Literal[1] = SCHEMA
+    schema: Literal[2] = SCHEMA
     run: Run
     convention: Convention
     technology: Technology
@@ -126,6 +127,8 @@ def _priced(rule: Convention, energy: Energy | InputError) -> Priced:
 def read_report(path: str | Path) -> Report:
     """Reads a report that `Report.to_json` wrote; the two are equal.
 
+    One of the layout before this one gives the same figures.
+
     Raises:
         InputError: If the file is missing, no report, of another version of the layout, or its
             numbers contradict each other.
@@ -135,8 +138,13 @@ def read_report(path: str | Path) -> Report:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable report: {error}") from error
     version = table.get("schema") if isinstance(table, dict) else None
-    if version != SCHEMA:
-        raise InputError(f"{path}: expected a report of schema {SCHEMA}, got {version!r}")
+    if version not in (1, SCHEMA):
+        raise InputError(f"{path}: expected a report of schema {SCHEMA} or 1, got {version!r}")
+    try:
+        table = upgraded(table) if version == 1 else table
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        why = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{path}: not a valid report of schema 1: {why}") from error
     try:
         content = TypeAdapter(ReportFile).validate_python(table)
     except ValidationError as error:

@@ -11,26 +11,26 @@ from analysis.energy.ann import comparison, counterpart
 from analysis.energy.technology import technology
 from analysis.records import Moments, Run, SiteKey, SiteRecord
 
-# 2 samples, 3 steps; dense MACs over all of them: 100 per sample and step
+# 2 samples, 3 steps; dense MACs: 100 per sample and step, 1,000 in the body
 STEM = SiteRecord(
     key=SiteKey(name="stem"),
     role="stem",
     op="conv2d",
     operand="real",
     origin="image",
-    static=True,
-    executed_steps=1,
-    repeats=3,
-    dense_macs=600,
-    inside_macs=500,
-    synops=500,
-    nonzeros=60,
-    elements=60,
-    synops_by_step=(200, 200, 100),
+    static=False,
+    executions=1,
+    stands_for=3,
+    dense_macs=200,
+    inside_macs=180,
+    synops=180,
+    nonzeros=20,
+    elements=20,
+    synops_by_step=None,
 )
 BODY = replace(
     STEM, key=SiteKey(name="body"), role="spiking", operand="spike", origin="spikes",
-    dense_macs=6000,
+    executions=3, stands_for=1, dense_macs=6000,
 )  # fmt: skip
 GATE = replace(STEM, key=SiteKey(name="gate"), role="gate", origin="current", dense_macs=9000)
 RUN = Run(
@@ -49,6 +49,19 @@ def test_the_counterpart_runs_one_step_without_the_gate():
     assert [site.name for site in found.sites] == ["stem", "body"]
     assert "the gate: gate" in found.leaves_out
     assert any("accuracy" in text for text in found.leaves_out)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"executions": 1, "dense_macs": 2000},  # behind a mean over time
+        {"executions": 1.5, "dense_macs": 3000},  # one of two samples ended after the first step
+        {"executions": 1, "mixes_steps": True},  # all three steps in one execution
+    ],
+)
+def test_a_layer_counts_with_one_step_of_it_however_often_it_ran(changes):
+    body = replace(BODY, **changes)
+    assert counterpart(replace(RUN, sites=(STEM, body))).dense_macs == 100 + 1000
 
 
 def test_zero_activations_spare_all_but_the_image():

@@ -74,16 +74,16 @@ def linear_report(share, samples=400, seed=0):
     generator = torch.Generator().manual_seed(seed)
     spikes = (torch.rand(samples, 10, generator=generator) < share).float()
     layer = torch.nn.Linear(10, 1, bias=False)
-    return analysis.analyze(layer, [spikes], steps=1, convention="operand-sparse")
+    return analysis.analyze(layer, [spikes], steps=1)
 
 
 def test_more_spikes_than_chance_would_bring_are_told_from_fewer():
     (same,) = energy_changes(linear_report(0.3, seed=1), linear_report(0.3, seed=2))
     (more,) = energy_changes(linear_report(0.4, seed=1), linear_report(0.3, seed=2))
-    # 10 inputs at 4.6 pJ: the standard error of a difference is 4.6 * sqrt(2 * 10 * 0.21 / 400) pJ
-    assert abs(same.delta) < 2 * 0.471
+    # 10 inputs at 0.9 pJ: the standard error of a difference is 0.9 * sqrt(2 * 10 * 0.21 / 400) pJ
+    assert abs(same.delta) < 2 * 0.0922
     assert beyond_chance([same]) == set()
-    assert more.delta == pytest.approx(4.6, abs=3 * 0.49)
+    assert more.delta == pytest.approx(0.9, abs=3 * 0.096)
     assert beyond_chance([more]) == {more.name}
 
 

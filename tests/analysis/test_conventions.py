@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import analysis
-from analysis.energy.charges import charge, work_charges, work_left_out
+from analysis.energy.charges import charge, part_of, work_charges, work_left_out
 from analysis.energy.conventions import PRESETS, convention, meaning, rules
 from analysis.energy.difference import difference
 from analysis.energy.energy import Energy
@@ -30,8 +30,7 @@ SITE = SiteRecord(
     operand="spike",
     origin="spikes",
     static=False,
-    executed_steps=4,
-    repeats=1,
+    executions=4,
     dense_macs=1000,
     inside_macs=900,
     synops=250,
@@ -40,7 +39,20 @@ SITE = SiteRecord(
     synops_by_step=(100, 50, 50, 50),
 )
 REAL = replace(SITE, operand="real", origin="current", role="shortcut")
-STEM = replace(REAL, role="stem", origin="image", static=True, executed_steps=1, repeats=4)
+# one step of it, in 2 samples: a fourth of the counts, which stands for all 4 steps
+STEM = replace(
+    REAL,
+    role="stem",
+    origin="image",
+    executions=1,
+    stands_for=4,
+    dense_macs=250,
+    inside_macs=225,
+    synops=50,
+    nonzeros=9,
+    elements=30,
+    synops_by_step=None,
+)
 GATE = replace(STEM, role="gate", origin="current")
 
 
@@ -69,6 +81,7 @@ def run_of(*sites, steps=4, neurons=(), elementwise=()):
         (REAL, "operand-sparse", (0, 250, 0)),
         (REAL, "eq17", (300, 0, 0)),
         (STEM, "operand", (0, 1000, 0)),
+        (STEM, "operand-sparse", (0, 200, 0)),  # 50, at each of 4 steps
         (STEM, "operand-once", (0, 250, 0)),  # a fourth of 1,000
         (STEM, "eq17", (0, 1000, 0)),
         (GATE, "operand", (0, 1000, 0)),
@@ -106,6 +119,34 @@ def test_the_unit_of_graded_values_need_not_be_one_of_them():
     assert booked(site, "operand", graded="repeat-ac") == (5, 0, 0)
 
 
+@pytest.mark.parametrize(("unit", "expected"), [(1.0, 15 + 30), (3.0, 5 + 10), (None, 5 + 10)])
+def test_repeated_accumulates_count_from_one_spike_where_its_value_is_known(unit, expected):
+    # one input of 3 and one of 6, each meets 5 weights
+    levels = {"3.0": 5, "6.0": 5}
+    site = replace(SITE, operand="graded", unit=unit, synops=10, level_synops=levels)
+    assert booked(site, "operand", graded="repeat-ac") == (expected, 0, 0)
+
+
+def test_levels_that_are_no_multiples_of_a_spike_are_refused():
+    site = replace(SITE, operand="graded", unit=2.0, level_synops={"3.0": 250})
+    with pytest.raises(analysis.InputError, match="the levels of layer are no multiples"):
+        booked(site, "operand", graded="repeat-ac")
+
+
+def test_repeated_accumulates_of_what_ran_once_are_taken_at_every_step():
+    site = replace(STEM, role="spiking", operand="graded", level_synops={"1.0": 40, "2.0": 10})
+    assert booked(site, "operand", graded="repeat-ac") == (4 * 60, 0, 0)
+
+
+@pytest.mark.parametrize("stem", ["every-step", "once", "free"])
+@pytest.mark.parametrize("operand", ["spike", "ternary"])
+def test_rules_for_a_stem_are_about_real_values(operand, stem):
+    # frames of events: what they cost is what spikes cost anywhere
+    events = replace(SITE, role="stem", origin="image", operand=operand)
+    assert booked(events, "operand", stem=stem) == booked(SITE, "operand") == (250, 0, 0)
+    assert booked(events, "eq17", stem=stem) == booked(SITE, "eq17") == (300, 0, 0)
+
+
 def test_repeated_accumulates_are_refused_without_levels():
     with pytest.raises(analysis.InputError, match="the run kept none; analyse with levels=True"):
         booked(replace(SITE, operand="graded"), "operand", graded="repeat-ac")
@@ -124,7 +165,7 @@ def test_a_rate_can_be_that_of_the_neurons_in_front():
 
 def test_of_two_layers_in_front_the_rate_is_that_of_all_their_neurons():
     # another one with 15 neurons that never fire: 10 / (20 * 8)
-    silent = replace(NEURONS, call=1, neurons=15, spikes_by_step=(0, 0, 0, 0))
+    silent = replace(NEURONS, call=1, neurons=15, outputs=120, spikes=0)
     site = replace(SITE, upstream=(SiteKey(name="neuron"), SiteKey(name="neuron", call=1)))
     run = run_of(site, neurons=(NEURONS, silent))
     assert charge(site, convention("eq17-upstream"), run).acs == Fraction(1000, 16)
@@ -143,7 +184,7 @@ def _work(site, kind, elements):
 
 
 INNER = replace(GATE, key=SiteKey(name="encoder.gate.conv"))
-NEURONS = NeuronRecord(site="neuron", call=0, neurons=5, spikes_by_step=(1, 2, 3, 4))
+NEURONS = NeuronRecord(site="neuron", call=0, neurons=5, spikes=10, outputs=5 * 4 * 2)
 RUN = run_of(
     SITE,
     replace(STEM, key=SiteKey(name="stem")),
@@ -185,6 +226,23 @@ def test_work_that_no_synapse_does_is_charged_where_asked_for(changes, charged):
     assert not set(left_out) & set(charged)
     sizes = {"neuron updates", "gate product", "product", "addition", "normalisation"}
     assert set(left_out) | set(charged) == sizes
+
+
+def test_work_that_stands_for_all_steps_is_charged_at_each_of_them():
+    once = replace(_work("layer", "addition", 4), stands_for=4)
+    run = replace(RUN, elementwise=(once, _work("layer", "addition", 1)))
+    found = work_charges(run, convention("operand", elementwise="included"))
+    assert found["addition"].acs == 4 * 4 + 1
+    assert work_left_out(run, convention("operand"))["addition"] == 17
+
+
+def test_neuron_updates_are_those_that_ran():
+    # a loop that ended early for one sample: 4 and 3 steps of 5 neurons
+    run = replace(RUN, neurons=(replace(NEURONS, outputs=35),))
+    assert (
+        work_charges(run, convention("operand", elementwise="included"))["neuron updates"].macs
+        == 35
+    )
 
 
 def test_charged_work_is_part_of_the_energy():
@@ -236,14 +294,50 @@ def test_a_rate_stays_an_exact_fraction():
     assert booked(site, "eq17")[0] == Fraction(1000, 3)
 
 
+REPEATED = replace(REAL, role="stem", origin="image", static=True)  # at every step, bit for bit
+
+
+def test_once_is_a_share_of_what_ran_at_every_step():
+    assert booked(REPEATED, "operand-once") == booked(STEM, "operand-once") == (0, 250, 0)
+    early = replace(REPEATED, executions=2.5, dense_macs=625)  # one sample stopped after step 1
+    assert booked(early, "operand-once") == (0, 250, 0)
+
+
 def test_once_is_refused_where_the_input_changed():
     with pytest.raises(analysis.InputError, match="charges layer once, but its input was not"):
-        booked(replace(STEM, static=False), "operand-once")
+        booked(replace(REPEATED, static=False), "operand-once")
+
+
+def test_what_ran_once_is_charged_as_it_ran():
+    # behind a mean over time, say: it stands for no step but its own
+    single = replace(REPEATED, static=False, executions=1)
+    assert booked(single, "operand-once") == booked(single, "operand") == (0, 1000, 0)
 
 
 def test_a_gate_that_mixes_all_steps_already_runs_once():
-    mixing = replace(GATE, static=False, synops_by_step=None)
-    assert booked(mixing, "operand-once") == booked(mixing, "operand")
+    mixing = replace(GATE, mixes_steps=True, executions=1, stands_for=1)
+    assert booked(mixing, "operand-once") == booked(mixing, "operand") == (0, 250, 0)
+    several = replace(mixing, executions=4)
+    assert booked(several, "operand-once") == booked(several, "operand") == (0, 250, 0)
+
+
+def test_a_gate_is_told_apart_by_whether_it_mixes_steps():
+    assert part_of(replace(GATE, mixes_steps=True)) == "temporal gate"
+    assert part_of(GATE) == part_of(replace(GATE, stands_for=1)) == "spatial gate"
+    assert part_of(replace(SITE, mixes_steps=True)) == "spiking"
+
+
+def test_the_interval_of_what_stands_for_several_steps_is_as_wide_as_at_all_of_them():
+    # 30 and 20 synops of the two samples, in what ran and at every step
+    column = "synops layer 0 0"
+    ran = Moments(columns=(column,), mean=(25.0,), scatter=((50.0,),))
+    all_steps = Moments(columns=(column,), mean=(100.0,), scatter=((16 * 50.0,),))
+    rule, prices = convention("operand-sparse"), technology("45nm-fp32")
+    once = Energy(replace(run_of(STEM), moments=ran), rule, prices)
+    often = replace(run_of(STEM.at_every_step), moments=all_steps)
+    assert once.macs == Energy(often, rule, prices).macs
+    # mean of two samples: 1.96 x 4 x 10 / 2 to each side
+    assert once.macs.high - once.macs.value == pytest.approx(1.959964 * 20)
 
 
 OPERANDS = st.sampled_from(["silent", "spike", "ternary", "graded", "real"])
@@ -254,20 +348,23 @@ ROLES = st.sampled_from(["stem", "gate", "spiking", "shortcut", "readout", "othe
 def runs(draw):
     """A static site of any kind, with counts that fit each other, behind a neuron layer or none."""
     steps = draw(st.integers(1, 8))
-    operand, nonzeros = draw(OPERANDS), draw(st.integers(0, 100))
-    synops = 0 if operand == "silent" else draw(st.integers(nonzeros, 900))
+    operand, nonzeros = draw(OPERANDS), draw(st.integers(0, 30))
+    synops = 0 if operand == "silent" else draw(st.integers(nonzeros, 225))
     site = replace(
         STEM,
         operand=operand,
         origin=draw(st.sampled_from(["image", "current", "spikes"])),
         role=draw(ROLES),
+        stands_for=draw(st.sampled_from([1, steps])),
+        executions=draw(st.sampled_from([1, steps])),
+        static=True,
         synops=synops,
         nonzeros=0 if operand == "silent" else nonzeros,
         upstream=draw(st.sampled_from([(), (SiteKey(name="neuron"),)])),
         level_synops={"1.0": synops} if synops else {"1.0": 1},
     )
-    fired = tuple(draw(st.integers(0, 10)) for _ in range(steps))
-    neuron = replace(NEURONS, spikes_by_step=fired)
+    outputs = 5 * 2 * steps
+    neuron = replace(NEURONS, spikes=draw(st.integers(0, outputs)), outputs=outputs)
     return run_of(site, steps=steps, neurons=(neuron,), elementwise=RUN.elementwise)
 
 

@@ -65,7 +65,7 @@ def test_steps_are_told_apart():
 def test_a_layer_that_runs_once_stands_for_all_steps():
     report = analysis.analyze(linear(2, 3), [torch.ones(5, 2)], steps=4)
     site = only_site(report)
-    assert (site.executed_steps, site.repeats, site.static) == (1, 4, True)
+    assert (site.executions, site.stands_for, site.static) == (1, 4, True)
     assert site.dense_macs == 5 * 4 * 6
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -47,6 +48,15 @@ def test_counts_follow_from_the_rate(small):
         assert site.synops_by_step is None or sum(site.synops_by_step) == site.synops
         assert site.dense_macs == before.dense_macs
     assert run.firing_rate == pytest.approx(0.25)
+
+
+def test_a_rate_is_spread_over_the_steps_that_are_known_and_no_others(small):
+    neuron = replace(small.neurons[0], spikes_by_step=None, outputs_by_step=None)
+    sites = tuple(replace(s, synops_by_step=None, nonzeros_by_step=None) for s in small.sites)
+    run = at_rates(replace(small, sites=sites, neurons=(neuron,)), Fraction(1, 4))
+    assert {site.synops_by_step for site in run.sites} == {None}
+    assert run.neurons[0].spikes_by_step is None
+    assert run.neurons[0].spikes == neuron.outputs / 4
 
 
 def test_what_a_layer_reads_follows_from_its_place_not_from_the_noise(small):
@@ -146,8 +156,8 @@ def resnet18():
 
 def macs_per_step(run):
     found = {}
-    for site in run.sites:
-        if site.role != "gate" or site.synops_by_step is not None:
+    for site in run.at_every_step.sites:
+        if not site.mixes_steps:
             found[site.role] = found.get(site.role, 0) + site.dense_macs / run.steps / 1e6
     return found
 

@@ -69,20 +69,23 @@ def test_counts_equal_those_of_the_official_implementation(case):
 
     assert len(run.neurons) == len(expected["lif_float64"])
     spikes = [c for c in run.per_sample if c.kind == "neuron"]
+    every_step = run.at_every_step.sites
     for counts, neuron, lif in zip(spikes, run.neurons, expected["lif_float64"], strict=True):
         assert [list(row) for row in counts.counts] == lif["spikes_per_image_step"], lif["site"]
         assert neuron.neurons == lif["neurons"]
 
     assert len(run.sites) == len(expected["ops_float64"])
     synops = [c for c in run.per_sample if c.kind == "site"]
-    for counts, site, op in zip(synops, run.sites, expected["ops_float64"], strict=True):
+    sites = zip(run.sites, every_step, strict=True)
+    for counts, (ran, site), op in zip(synops, sites, expected["ops_float64"], strict=True):
+        rows = [row * ran.stands_for for row in counts.counts]
         where = f"{site.key} against {op['module']}"
         assert site.dense_macs == op["dense_macs"], where
         assert site.inside_macs == op["inside_macs_per_image"] * batch, where
         assert site.synops == op["events"], where
-        assert [sum(row) for row in counts.counts] == op["events_per_image"], where
+        assert [sum(row) for row in rows] == op["events_per_image"], where
         if op.get("events_per_image_step"):
-            assert [list(row) for row in counts.counts] == op["events_per_image_step"], where
+            assert [list(row) for row in rows] == op["events_per_image_step"], where
         assert site.in_rate == pytest.approx(op["nonzero_fraction"], rel=1e-12), where
         assert site.operand in _expected_kind(op, site.operand), where
         assert site.origin == ORIGINS[op["input_source"]], where

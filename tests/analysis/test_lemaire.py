@@ -28,8 +28,7 @@ CONV = SiteRecord(
     operand="spike",
     origin="spikes",
     static=False,
-    executed_steps=2,
-    repeats=1,
+    executions=2,
     dense_macs=1728,
     inside_macs=1200,
     synops=120,
@@ -53,7 +52,7 @@ FC = replace(
     weights=40,
     shape=LayerShape(channels_in=10, channels_out=4, biased=True),
 )
-NEURON = NeuronRecord(site="lif", call=0, neurons=48, spikes_by_step=(3, 4))
+NEURON = NeuronRecord(site="lif", call=0, neurons=48, spikes=7, outputs=96)
 
 
 def run_of(*sites, neurons=(), elementwise=()):
@@ -153,9 +152,27 @@ def test_a_layer_on_real_values_runs_dense_at_every_step_or_on_its_non_zeros():
     assert events.operations_pj == pytest.approx(24 * 3.2 + 8 * 0.1)  # 80 at a rate of 6 / 20
 
 
-def test_an_image_of_zeros_and_ones_is_no_spike_train():
+def test_events_at_the_input_are_spikes_like_any_other():
     (work,) = lemaire(run_of(replace(CONV, origin="image"))).work
-    assert work.kind == "dense"
+    assert work.kind == "spiking"
+
+
+@pytest.mark.parametrize("network", ["snn", "fnn"])
+@pytest.mark.parametrize("operand", ["real", "spike"])
+def test_what_ran_once_for_both_steps_costs_as_much_as_if_it_had_run_twice(operand, network):
+    twice = replace(CONV, operand=operand, static=True, synops=120, nonzeros=6)
+    once = replace(
+        twice, executions=1, stands_for=2, dense_macs=864, inside_macs=600, synops=60, nonzeros=3,
+        elements=32, synops_by_step=None,
+    )  # fmt: skip
+    assert layer(run_of(once), network) == layer(run_of(twice), network)
+    assert lemaire(run_of(once)).leaves_out == lemaire(run_of(twice)).leaves_out
+
+
+def test_a_layer_that_ran_once_behind_a_mean_over_time_is_charged_once():
+    once = replace(FC, operand="real", origin="current", executions=1, dense_macs=40, elements=10)
+    assert layer(run_of(once)) == layer(run_of(once), "fnn")
+    assert lemaire(run_of(once)).work[0].macs == 40
 
 
 def test_the_gate_is_no_part_of_the_network_without_spikes():

@@ -16,8 +16,7 @@ FC = SiteRecord(
     operand="spike",
     origin="spikes",
     static=False,
-    executed_steps=2,
-    repeats=1,
+    executions=2,
     dense_macs=80,
     inside_macs=80,
     synops=24,
@@ -28,7 +27,7 @@ FC = SiteRecord(
     shape=LayerShape(channels_in=10, channels_out=4),
 )
 REAL = replace(FC, operand="real", origin="current")
-LIF = NeuronRecord(site="lif", call=0, neurons=4, spikes_by_step=(1, 2))
+LIF = NeuronRecord(site="lif", call=0, neurons=4, spikes=3, outputs=8)
 BYTES = Widths(weight=8, activation=8, potential=8, spike=8, message=8)
 
 
@@ -58,6 +57,26 @@ def moved(*sites, reuse="none", widths=BYTES, neurons=()):
 )
 def test_a_layer_moves_what_one_counts_by_hand(site, reuse, expected):
     assert moved(site, reuse=reuse)[0] == [expected]
+
+
+@pytest.mark.parametrize("reuse", ["none", "step", "inference"])
+@pytest.mark.parametrize("site", [FC, REAL])
+def test_what_ran_once_for_both_steps_moves_as_much_as_if_it_had_run_twice(site, reuse):
+    once = replace(
+        site, executions=1, stands_for=2, dense_macs=40, inside_macs=40, synops=12, nonzeros=3,
+        elements=10, synops_by_step=None,
+    )  # fmt: skip
+    assert moved(once, reuse=reuse)[0] == moved(site, reuse=reuse)[0]
+
+
+def test_a_layer_that_ran_once_moves_its_weights_once():
+    # behind a mean over both steps: 40 weights, 10 inputs, 4 outputs
+    once = replace(REAL, executions=1, dense_macs=40, elements=10)
+    assert moved(once, reuse="step")[0] == [(40, 10, 0, 4)]
+
+
+def test_neurons_that_ran_at_one_of_two_steps_move_half_as_much():
+    assert moved(neurons=(replace(LIF, outputs=4),))[0] == [(0, 0, 8, 3)]
 
 
 def test_neurons_move_potentials_both_ways_and_their_spikes():

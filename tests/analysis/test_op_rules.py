@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import analysis
-from analysis.counting.fans import axis_fan
+from analysis.counting.products import axis_fan
 
 
 def analysed(layer, x):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from analysis.counting.operands import OperandReader, kind_of, widen
+from analysis.counting.values import OperandReader, kind_of, widen
 
 
 def read(values, **options):

@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import analysis
 import gac.neurons  # noqa: F401 - registers its operation
-from analysis.counting.proofs import BinaryProofs
+from analysis.counting.values import BinaryProofs
 
 X = torch.tensor([[0.5417, -1.0, 2.0, 3.1]])  # fires at three of four
 

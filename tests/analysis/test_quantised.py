@@ -28,8 +28,7 @@ FC = SiteRecord(
     operand="spike",
     origin="spikes",
     static=False,
-    executed_steps=4,
-    repeats=1,
+    executions=4,
     dense_macs=320,
     inside_macs=320,
     synops=96,
@@ -53,7 +52,7 @@ CONV = replace(
     weights=9,
     shape=LayerShape(channels_in=1, channels_out=1, kernel=(3, 3), stride=(1, 1)),
 )
-LIF = NeuronRecord(site="lif", call=0, neurons=4, spikes_by_step=(2, 2, 2, 2))
+LIF = NeuronRecord(site="lif", call=0, neurons=4, spikes=8, outputs=32)
 FETCH = 20.0
 PRICES = YanPrices()
 
@@ -169,6 +168,22 @@ def test_spikes_per_synapse_count_spiking_sites_and_whole_inferences():
     stem = replace(FC, operand="real", origin="image")
     assert spikes_per_synapse(run_of(FC, CONV, stem)).value == pytest.approx(186 / 280)
     assert spikes_per_synapse(run_of(stem)) is None
+
+
+def test_what_ran_once_for_all_steps_has_the_figures_of_every_step():
+    once = replace(
+        FC, executions=1, stands_for=4, dense_macs=80, inside_macs=80, synops=24, nonzeros=6,
+        elements=20, synops_by_step=None,
+    )  # fmt: skip
+    assert workload(run_of(once)) == workload(run_of(FC))
+    assert bit_matched(run_of(once)) == bit_matched(run_of(FC))
+    assert spikes_per_synapse(run_of(once)) == spikes_per_synapse(run_of(FC))
+
+
+def test_a_layer_that_ran_once_has_all_its_synapses():
+    # 96 synops at 320 / 2 synapses per sample, each of which was there once
+    once = replace(FC, executions=1)
+    assert spikes_per_synapse(run_of(once)).value == pytest.approx(48 / 160)
 
 
 def test_a_silent_site_has_synapses_too():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jsonschema
@@ -60,9 +61,11 @@ def test_the_committed_schema_is_that_of_the_code():
     ("text", "message"),
     [
         ("", "not a readable report"),
-        ("[]", "expected a report of schema 1, got None"),
-        ('{"schema": 2}', "expected a report of schema 1, got 2"),
-        ('{"schema": 1}', "not a valid report: run: Field required"),
+        ("[]", "expected a report of schema 2 or 1, got None"),
+        ('{"schema": 3}', "expected a report of schema 2 or 1, got 3"),
+        ('{"schema": 2}', "not a valid report: run: Field required"),
+        ('{"schema": 1}', "not a valid report of schema 1: no 'run'"),
+        ('{"schema": 1, "run": []}', "not a valid report of schema 1: list indices must be"),
     ],
 )
 def test_a_file_that_is_no_report_gets_one_line(text, message, tmp_path):
@@ -78,8 +81,22 @@ def test_a_file_that_is_no_report_gets_one_line(text, message, tmp_path):
         (("steps",), 0, "at least 1 sample and 1 step, got 5 and 0"),
         (("sites", 0, "synops"), -5, "site encoder.stem.conv: a count is negative"),
         (("sites", 0, "nonzeros"), 10**9, "site encoder.stem.conv: 1000000000 non-zero inputs of"),
+        (("sites", 0, "inside_macs"), 10**9, "1000000000 MACs inside of"),
+        (("sites", 0, "executions"), -1.0, "site encoder.stem.conv: a count is negative"),
+        (("sites", 0, "stands_for"), 3, "stands for 3 steps, expected 1 or 2"),
+        (("sites", 0, "mixes_steps"), True, "mixes all steps, and stands for each of them"),
+        (("sites", -1, "synops_by_step"), [0, 1], "counts of steps add up to 1, not to"),
+        (("sites", -1, "nonzeros_by_step"), [0, 1], "counts of steps add up to 1, not to"),
         (("neurons", 0, "spikes_by_step"), [1], "counts of 1 steps, expected 2"),
+        (("neurons", 0, "spikes_by_step"), [1, 0], "counts of steps add up to 1, not to"),
+        (("neurons", 0, "spikes_by_step"), None, "not both known by step"),
+        (("neurons", 0, "outputs_by_step"), [0, 1], "counts of steps add up to 1, not to"),
         (("neurons", 0, "neurons"), 0, "neuron layer encoder.neuron: 0 neurons"),
+        (("neurons", 0, "spikes"), -1, "neuron layer encoder.neuron: -1 spikes"),
+        (("neurons", 0, "outputs"), 3, "neuron layer encoder.neuron: 3 outputs of 1024 neurons"),
+        (("elementwise", 0, "elements"), -1, "negative number of elements"),
+        (("elementwise", 0, "stands_for"), 4, "stands for 4 steps, expected 1 or 2"),
+        (("constants",), [{"key": {"name": "w"}, "macs": -1}], "constant w: negative number"),
         (("moments", "mean"), [1.0], "moments of"),
         (("moments", "scatter"), [[1.0]], "moments of"),
         (("moments", "mean", 0), float("nan"), "a moment is no number"),
@@ -113,6 +130,18 @@ def test_pricing_again_needs_no_model_and_changes_no_count(report):
 def test_the_sites_add_up_to_the_totals(report):
     for column in ("acs", "macs", "energy_pj"):
         assert report.sites[column].sum() == pytest.approx(report.totals[column], rel=1e-12)
+
+
+def test_frames_show_what_stands_for_both_steps_at_each_of_them(report):
+    stem, row = report.run.sites[0], report.sites.iloc[0]
+    assert (stem.executions, stem.stands_for) == (row.executed_steps, row.repeats) == (1, 2)
+    for count in ("dense_macs", "inside_macs", "synops"):
+        assert row[count] == 2 * getattr(stem, count) / 5
+    of_stem = report.steps[report.steps.site == stem.key.name]
+    assert list(of_stem.synops) == [stem.synops, stem.synops]
+    of_samples = report.samples.query("kind == 'site'").query(f"site == '{stem.key.name}'")
+    by_step = of_samples.groupby("step")["count"].sum()
+    assert by_step.to_dict() == {0: stem.synops, 1: stem.synops}
 
 
 def test_the_parts_add_up_to_every_convention(report):
@@ -158,8 +187,7 @@ def test_the_energy_of_a_sample_is_that_of_running_it_alone():
 def test_what_needs_levels_is_refused_by_sample_and_by_step():
     batch = torch.tensor([[0.0, 0.5, 1.5]])
     rule = convention("operand", graded="repeat-ac")
-    layer = torch.nn.Sequential(torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 3))
-    layer[0].weight.data = torch.eye(3)
+    layer = torch.nn.Linear(3, 3, bias=False)
     report = analysis.analyze(
         layer, [batch], steps=1, per_sample=True, levels=True, convention=rule
     )
@@ -214,8 +242,10 @@ def test_the_curve_by_hand():
     report = analysis.analyze(model, [torch.randn(2, 3, 8, 8)])
     first = up_to(report.run, 1)
     for site, whole in zip(first.sites, report.run.sites, strict=True):
-        if whole.synops_by_step is None:  # the temporal attention sees all steps at once
+        if whole.mixes_steps:  # the temporal attention sees all steps at once
             assert site == whole
+        elif whole.stands_for == 2:
+            assert site == replace(whole, stands_for=1)
         else:
             assert site.synops == whole.synops_by_step[0]
             assert 2 * site.dense_macs == whole.dense_macs
@@ -233,7 +263,7 @@ def test_samples_add_up_to_steps_and_sites(report):
     counts = report.samples.groupby(["kind", "site", "index", "call"])["count"].sum()
     for site in report.run.sites:
         key = ("site", site.key.name, site.key.index, site.key.call)
-        assert counts[key] == site.synops
+        assert counts[key] == site.stands_for * site.synops
     by_step = report.samples.query("kind == 'neuron'").groupby(["site", "step"])["count"].sum()
     frame = report.steps.query("kind == 'neuron'").set_index(["site", "step"]).spikes
     assert by_step.to_dict() == frame.to_dict()

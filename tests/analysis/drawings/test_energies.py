@@ -41,7 +41,8 @@ ROLES = {"stem": "stem", "layer": "spiking"}
 
 @pytest.fixture(scope="module")
 def report():
-    return analysis.analyze(TwoLayers(), [torch.ones(5, 3)], steps=1, roles=ROLES, neurons=[Step])
+    images = torch.tensor([0.3183, 0.7071, 1.4142]).repeat(5, 1)  # real values, no events
+    return analysis.analyze(TwoLayers(), [images], steps=1, roles=ROLES, neurons=[Step])
 
 
 def _texts(panel):

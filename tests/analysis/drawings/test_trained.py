@@ -16,7 +16,7 @@ from analysis import drawings
 def report(correct):
     """A layer of 12 weights that reads the data: 12 MACs, 55.2 pJ; so many of 10 right."""
     layer = nn.Linear(4, 3, bias=False)
-    images = torch.tensor([1.0, 0.0, 0.0, 1.0]).repeat(10, 1)
+    images = torch.tensor([0.3183, 0.0, 0.7071, 1.4142]).repeat(10, 1)
     found = analysis.analyze(layer, [images], steps=1)
     return replace(found, run=replace(found.run, correct=correct))
 

@@ -1,14 +1,16 @@
 """What the values of a tensor are, and where its non-zeros lie: exact and in one pass.
 
 A sum can't prove that a tensor holds spikes (a float32 sum misses a 0.99999994). Most spikes are
-proven by the way they were made (`proofs`); for others the test is v - v*v == 0 for every
-element, which holds for 0 and 1 only.
+proven by the way they were made: every framework fires by a comparison, and truth values that are
+converted to numbers, moved, or written step by step stay 0 and 1. For others the test is
+v - v*v == 0 for every element, which holds for 0 and 1 only.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import isfinite
 from typing import Any
 
@@ -16,14 +18,18 @@ import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
-from analysis.counting.proofs import BinaryProofs, written
+from analysis.counting.inputs import tensors_in
+from analysis.counting.operations import operation_of, written
 from analysis.records import OperandKind
+
+aten = torch.ops.aten
 
 _GLANCE = 256  # elements in a row looked at first: most tensors of real values are known by them
 _PEEK = 4096  # then so many spread over the tensor, which costs as many cache misses
 _PEEK_ROWS = 8
 _CHUNK = 1 << 19  # elements per pass, so that the scratch buffer stays in the cache
 _MOST_LEVELS = 33  # -16 ... 16 times a unit
+_NEAR = 1e-5  # multiples of, say, 1/49 are rounded
 
 _BINARY = frozenset({0.0, 1.0})
 
@@ -52,14 +58,14 @@ class Reading:
         return bool(self.levels) and self.levels is not None and self.levels <= _BINARY
 
 
-def widen(known: Levels, new: Levels) -> Levels:
-    """The values of two operands together.
+def widen(known: Levels, new: Levels, most: int = _MOST_LEVELS) -> Levels:
+    """The values of two operands together; None where there are more than ``most``.
 
     Example:
         >>> sorted(widen(frozenset({0.0}), frozenset({0.0, 1.0})))
         [0.0, 1.0]
     """
-    if known is None or new is None or len(known | new) > _MOST_LEVELS:
+    if known is None or new is None or len(known | new) > most:
         return None
     return known | new
 
@@ -94,10 +100,36 @@ def _is_graded(values: list[float]) -> bool:
     for divisor in range(1, 17):
         multiples = [value * divisor / smallest for value in values]
         whole = {round(m) for m in multiples}
-        near = all(abs(m - round(m)) < 1e-5 for m in multiples)
+        near = all(abs(m - round(m)) < _NEAR for m in multiples)
         if near and len(whole) == len(values) and max(map(abs, whole)) <= 16:
             return True
     return False
+
+
+def unit_of(levels: Levels) -> float | None:
+    """The value of one spike: the smallest step between levels, of which all are multiples.
+
+    Example:
+        >>> unit_of(frozenset({0.0, 6.0})), unit_of(frozenset({0.0, 0.5, 0.75}))
+        (6.0, 0.25)
+        >>> unit_of(frozenset({0.0, 0.3, 1.0, 1.1})) is None
+        True
+    """
+    if levels is None or not all(map(isfinite, levels)):
+        return None
+    values = sorted({0.0} | {abs(level) for level in levels})
+    if len(values) == 1:
+        return None
+    unit = min(after - before for before, after in pairwise(values))
+    multiples = [value / unit for value in values]
+    near = all(abs(m - round(m)) < _NEAR * max(m, 1) for m in multiples)
+    return unit if near else None
+
+
+def levels_of(values: Tensor, most: int) -> Levels:
+    """The distinct absolute values of a tensor; None where there are more than so many."""
+    found = torch.unique(values.abs())
+    return frozenset(found.tolist()) if len(found) <= most else None
 
 
 class OperandReader:
@@ -255,3 +287,114 @@ def _all_levels(operand: Tensor, levels: Levels) -> Levels:
             others = others[~torch.isin(others, known)]
             levels = widen(levels, _distinct(others[:_PEEK]))
     return levels
+
+
+# Proofs ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Proof:
+    """What is known of one storage.
+
+    Attributes:
+        storage: A weak reference, which keeps the address from being used again.
+        dtype: Of the tensor.
+        parts: Where 0 and 1 were written so far: (sizes, strides) by offset.
+        whole: Whether they fill the storage.
+    """
+
+    storage: StorageWeakRef
+    dtype: torch.dtype
+    parts: dict[int, tuple[torch.Size, tuple[int, ...]]] = field(default_factory=dict)
+    whole: bool = False
+
+
+class BinaryProofs:
+    """Which storages hold 0 and 1 only, known without reading them.
+
+    Example:
+        >>> proofs, spikes = BinaryProofs(), (torch.tensor([0.3, 1.2]) > 1).float()
+        >>> proofs.note(aten._to_copy.default, (torch.tensor([False, True]),), {}, spikes)
+        >>> proofs.hold(spikes)
+        True
+        >>> proofs.note(aten.mul_.Tensor, (spikes, 2), {}, spikes)
+        >>> proofs.hold(spikes)  # written to
+        False
+    """
+
+    def __init__(self) -> None:
+        self._proofs: dict[int, _Proof] = {}
+
+    def note(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
+        """Takes in an operation that ran, if it has a part in any proof."""
+        effect = operation_of(func).binary
+        if func._schema.is_mutable:
+            self._note_write(func, args, kwargs, result, gives=effect == "gives")
+        elif effect == "gives":
+            if func._schema.name.startswith("gac::"):  # numbers, not truth values
+                self._proof(result).whole = True
+        elif effect == "converts" and (args[0].dtype == torch.bool or self.hold(args[0])):
+            self._proof(result).whole = True
+        elif effect == "keeps" and all(map(self.hold, tensors_in(args[0]))):
+            pads = func.overloadpacket is aten.constant_pad_nd and len(args) > 2
+            if not pads or args[2] in (0, 1):
+                self._proof(result[0] if isinstance(result, tuple) else result).whole = True
+
+    def _note_write(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, *, gives: bool
+    ) -> None:
+        """A proof ends with a write, unless 0 and 1 are written."""
+        copies = func.overloadpacket is aten.copy_
+        if gives or (copies and (args[1].dtype == torch.bool or self.hold(args[1]))):
+            self._fill(result)
+            return
+        for tensor in written(func, args, kwargs):
+            self._proofs.pop(tensor.untyped_storage()._cdata, None)
+
+    def hold(self, tensor: Tensor) -> bool:
+        """Whether a tensor holds 0 and 1 only, for certain."""
+        known = self._proofs.get(tensor.untyped_storage()._cdata)
+        return known is not None and known.whole and known.dtype == tensor.dtype
+
+    def forget(self) -> None:
+        """Drops everything known; to be called after each forward pass."""
+        self._proofs.clear()
+
+    def _fill(self, view: Tensor) -> None:
+        """0 and 1 were just written into a part of a storage, or all of it."""
+        known = self._proofs.get(view.untyped_storage()._cdata)
+        if known is None or known.dtype != view.dtype:
+            known = self._proof(view)
+        known.parts[int(view.storage_offset())] = view.shape, view.stride()
+        size = view.untyped_storage().nbytes() // view.element_size()
+        known.whole = known.whole or _covers(known.parts, size)
+
+    def _proof(self, tensor: Tensor) -> _Proof:
+        storage = tensor.untyped_storage()
+        proof = _Proof(StorageWeakRef(storage), tensor.dtype)
+        self._proofs[storage._cdata] = proof
+        return proof
+
+
+def _covers(parts: dict[int, tuple[torch.Size, tuple[int, ...]]], size: int) -> bool:
+    """Whether parts of one form, evenly spaced, fill a storage of that many elements.
+
+    Example:
+        >>> half = torch.Size([2, 3]), (6, 1)  # one of two steps of three neurons, two samples
+        >>> _covers({0: half, 3: half}, 12), _covers({0: half, 1: half}, 12), _covers({0: half}, 12)
+        (True, False, False)
+    """
+    starts = sorted(parts)
+    gap = starts[1] - starts[0] if len(starts) > 1 else 0
+    evenly = starts == [gap * k for k in range(len(starts))]
+    forms = set(parts.values())
+    if not evenly or len(forms) > 1:
+        return False
+    ((sizes, strides),) = forms
+    axes = sorted((d, n) for n, d in zip((*sizes, len(starts)), (*strides, gap), strict=True))
+    filled = 1
+    for stride, length in axes:
+        if length > 1 and stride != filled:
+            return False
+        filled *= length
+    return filled == size
