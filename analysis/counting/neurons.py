@@ -491,10 +491,9 @@ def _named(model: nn.Module, named: Iterable[Named] | Named) -> set[nn.Module]:
             came = " ".join(repr(entry).split())  # in one line
             raise InputError(f"neurons takes classes and paths of modules, not {came:.60}")
         meant = {module for path, module in modules.items() if _is_meant(entry, path, module)}
-        if not meant:
-            name = entry if isinstance(entry, str) else entry.__name__
+        if not meant and isinstance(entry, str):  # classes may be a list for many models
             raise InputError(
-                f"neurons names {name!r}, but the model has no such module, nor pattern of "
+                f"neurons names {entry!r}, but the model has no such module, nor pattern of "
                 f"modules or class; classes of its layers: {_classes_in(model)}"
             )
         found |= meant

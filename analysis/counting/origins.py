@@ -66,6 +66,7 @@ class DataFlow:
         self._steps = steps
         self.labels = LabelStore()
         self.samples = 1  # of the batch that runs
+        self.begins = 0  # how often steps began in this pass
         self.at_one_step: set[int] = set()  # executions of `Trace.once` that serve one step each
         self.sources: set[int] = set()  # storages of weights that others were made of
         self._traces: dict[int, tuple[StorageWeakRef, Trace]] = {}
@@ -96,6 +97,7 @@ class DataFlow:
         for known in (self._traces, self.labels, self.sources, self._taken, self._slots):
             known.clear()
         self.at_one_step.clear()
+        self.begins = 0
 
     def read(self, tensor: Tensor) -> Labels:
         """The labels of a tensor; a dimension of length T that was made by expanding holds steps."""
@@ -217,6 +219,7 @@ class DataFlow:
         else:
             table, begins = known
             self.labels.put(to, table)
+        self.begins += begins
         if begins and func.overloadpacket in (aten.stack, aten.cat):
             self._note_parts(args[0])
         return inferred or begins
@@ -265,7 +268,8 @@ class DataFlow:
             if dim is not None and dim > 1 and to.shape[dim] > self._steps:
                 return None  # a picture, several times in a larger one
         elif row.kind in ("elementwise", "moves"):
-            dim = copied_along(_gained(values, to, widens=row.kind == "elementwise"), self._steps)
+            widens = row.kind == "elementwise" or row.placed_by == "index"
+            dim = copied_along(_gained(values, to, widens=widens), self._steps)
         return None if dim is None or to.shape[dim] % self._steps else dim
 
     def _joined_along(self, packet: Any, args: Any, found: Labels, to: Tensor) -> int | None:
@@ -321,7 +325,7 @@ class DataFlow:
             return
         whole = args[0]
         once = self.of(whole).once
-        if not once or once <= self.at_one_step:
+        if not once or once <= self.at_one_step or (self.read(whole)[STEP] != NONE).any():
             return
         if len(tensors_in(result)) == self._steps:
             self.at_one_step |= once
@@ -389,7 +393,9 @@ def _carried(
 ) -> Labels:  # fmt: skip
     """The labels that inputs bring into a result."""
     dims = to.dim()
-    if all(label.is_constant(one) for _, one in held):
+    first = held[0][1]
+    alike = row.kind != "moves" or all(one.size == 2 and (one == first.reshape(one.shape)).all() for _, one in held)
+    if alike and all(label.is_constant(one) for _, one in held):
         return label.joined([one.reshape(2, *[1] * dims) for _, one in held])
     if row.kind == "elementwise":
         return label.elementwise(held, to)
@@ -429,6 +435,7 @@ def _of_move(
     return label.unruled([found, *(one for _, one in places)], to.dim())
 
 
+_SCATTERS = {aten.scatter, aten.scatter_, aten.gather}
 _COPIES = {aten.clone, aten._to_copy, aten._lazy_clone}
 _CONVOLVE = {aten.convolution, aten._convolution}
 _CONTRACT = {

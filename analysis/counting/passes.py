@@ -75,7 +75,6 @@ class Passes:
         self.constant_work: frozenset[Hashable] = frozenset()
         self.one_by_one: Difference | None = None
         self.unchecked: str | None = None
-        self.mixed = False
         self._layout: TimeLayout | None = None
         self._checked = False
         self._decided: set[Hashable] = set()
@@ -104,23 +103,23 @@ class Passes:
     ) -> tuple[Batch, PassLog, Any] | None:
         """One pass over all samples; None where that does not give what they do alone."""
         log, outputs = self._run(batch)
-        alone = None
-        if batch.samples > 1:
-            difference = _undivided(log, batch)
-            if not self._checked:
-                self._checked = True
-                alone, found = self._check(batch, log)
-                difference = difference or found
-                if difference is not None:
-                    for other in batches:
-                        again = None if other is batch else self._holds(other)
-                        if again is not None:
-                            self._layout = other.layout
-                            return other, *again
-            if difference is not None and self.unchecked is None:
-                self.one_by_one, self.mixed = difference, _mixes(log)
-                return None
+        alone = difference = None
+        checks = batch.samples > 1 and not self._checked
+        if checks:
+            self._checked = True
+            alone, difference = self._check(batch, log)
         self._decide(batch, log, alone)
+        if batch.samples > 1:
+            difference = difference or self._undivided(log, batch)
+        if difference is not None and checks and self.unchecked is None:
+            for other in batches:
+                again = None if other is batch else self._holds(other)
+                if again is not None:
+                    self._layout = other.layout
+                    return other, *again
+        if difference is not None and self.unchecked is None:
+            self.one_by_one = difference
+            return None
         self._layout = batch.layout
         return batch, log, outputs
 
@@ -128,10 +127,11 @@ class Passes:
         """A pass under another layout, if the check holds there."""
         log, outputs = self._run(batch)
         alone, difference = self._check(batch, log)
-        if alone is None or difference is not None or _undivided(log, batch) is not None:
+        self.unchecked = None
+        if alone is None or difference is not None:
             return None
         self._decide(batch, log, alone)
-        return log, outputs
+        return None if self._undivided(log, batch) else (log, outputs)
 
     def _check(self, batch: Batch, log: PassLog) -> tuple[PassLog | None, Difference | None]:
         """The first sample alone, and where it differs from its share in the batch."""
@@ -165,6 +165,19 @@ class Passes:
         self.constant_work |= {key for key in constant if not isinstance(key, SiteKey)}
 
 
+    def _undivided(self, log: PassLog, batch: Batch) -> Difference | None:
+        """The first layer whose counts can't be divided among the samples."""
+        for site in log.sites:
+            synops = site.counted.operand.synops
+            known = site.key in self.constants
+            if not known and site.rows.fold(synops, batch.samples, batch.steps) is None:
+                return Difference(str(site.key), "synaptic operations", None, None)
+        for spikes in log.spikes:
+            if spikes.rows.fold(spikes.nonzeros, batch.samples, batch.steps) is None:
+                return Difference(str(spikes.key), "spikes", None, None)
+        return None
+
+
 def _gpus(batch: Batch) -> list[int]:
     return sorted({x.device.index or 0 for x in batch.tensors if x.is_cuda})
 
@@ -186,22 +199,6 @@ def numbered_work(log: PassLog) -> dict[Hashable, int]:
             found[*place, seen[place]] = work.elements
             seen[place] += 1
     return found
-
-
-def _mixes(log: PassLog) -> bool:
-    """Whether samples went into each other."""
-    return any(site.rows.samples is None and not site.rows.free for site in log.sites)
-
-
-def _undivided(log: PassLog, batch: Batch) -> Difference | None:
-    """The first layer whose counts can't be divided among the samples."""
-    for site in log.sites:
-        if site.rows.fold(site.counted.operand.synops, batch.samples, batch.steps) is None:
-            return Difference(str(site.key), "synaptic operations", None, None)
-    for spikes in log.spikes:
-        if spikes.rows.fold(spikes.nonzeros, batch.samples, batch.steps) is None:
-            return Difference(str(spikes.key), "spikes", None, None)
-    return None
 
 
 def _difference(

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from analysis.counting.inputs import tensors_in
 from analysis.counting.labels import in_front as merged
-from analysis.counting.operations import bound, operation_of
+from analysis.counting.operations import bound, is_composite, operation_of
 from analysis.counting.origins import DataFlow, in_front
 from analysis.counting.products import (
     AttentionValues,
@@ -55,6 +55,9 @@ def products_in(
 
 @cache
 def _own_rule(func: Any) -> Rule | None:
+    """Of torch's own operations; a composite one is counted by its parts, in every mode alike."""
+    if is_composite(func):
+        return None
     name = func._schema.name.removeprefix("aten::") if hasattr(func, "_schema") else ""
     return RULES.get(name) or RULES.get(name.removesuffix("_"))
 

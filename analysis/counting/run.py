@@ -7,6 +7,7 @@ optimisation, and it is checked: the first sample of the first batch runs alone 
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
@@ -91,6 +92,7 @@ class Counting:
         self.sample_index = options.sample_index
         self.flipped: int | None = None
         self.last: list[dict[str, Counts]] = []  # of the last batch, pass by pass
+        self.loop: int | None = None  # steps of the loop that the model is, if they are not T
         self._casts = False  # whether float32 has to follow the model's precision
         self._in_float64: Counting | None = None
         if options.flips:
@@ -117,6 +119,8 @@ class Counting:
 
     def _add(self, log: PassLog, samples: int) -> None:
         turns = turns_of(log, self.steps, looped=self._looped)
+        if turns is None and not self.ledger.samples:
+            self.loop = _other_loop(log, self.steps)
         passes = self.passes
         self.ledger.add(log, samples, turns, passes.constants, passes.constant_work)
         self.last.append(self.ledger.last)
@@ -223,9 +227,18 @@ class Counting:
             broken=ledger.broken,
             changed=ledger.changed(),
             unread=answers.unread,
-            looped=self._looped,
+            loop=self.loop,
         )
         return replace(run, warnings=warnings_of(run, signs))
+
+
+def _other_loop(log: PassLog, steps: int) -> int | None:
+    """The number of turns of a loop over other steps than T, in which every layer has its place."""
+    calls = {n for n in Counter(spikes.key.name for spikes in log.spikes).values()}
+    if len(calls) != 1 or calls & {1, steps} or log.stepped:
+        return None
+    (number,) = calls
+    return number if turns_of(log, number, looped=None) is not None else None
 
 
 def _is_exact(model: nn.Module) -> bool:

@@ -155,23 +155,40 @@ class Call(Generic[Log]):
 
 @dataclass(frozen=True)
 class Turns:
-    """A loop over the steps: how many turns it has, and the calls of neuron layers in each."""
+    """A loop over the steps: how many turns it has, and the calls of neuron layers in each.
+
+    Attributes:
+        number: Turns.
+        calls: Calls in each; None where every layer has a loop of its own.
+    """
 
     number: int
-    calls: int
+    calls: int | None
 
     def places(self, logs: Sequence[Log]) -> list[tuple[int, int]] | None:
         """Turn and place within it of every execution at one place; None if they are no turns.
 
-        Between two executions of a loop every neuron layer is called again.
+        Between two executions of a loop every neuron layer is called again. In a loop of its own
+        a layer reads another call of the neurons before it.
         """
         per_turn, rest = divmod(len(logs), self.number)
         if rest or not logs:
+            return None
+        if per_turn == 1 and all(map(_reads_turn, logs, range(self.number))):
+            return [(turn, 0) for turn in range(self.number)]
+        if self.calls is None:
             return None
         pairs = zip(logs, logs[per_turn:], strict=False)
         if any(later.began - log.began != self.calls for log, later in pairs):
             return None
         return [divmod(position, per_turn) for position in range(len(logs))]
+
+
+def _reads_turn(log: SiteLog | SpikeLog, turn: int) -> bool:
+    """Whether an execution reads what neurons gave out in one turn, or is such a call itself."""
+    if isinstance(log, SpikeLog):
+        return log.key.call == turn
+    return {call for side in log.upstream for _, call in side} == {turn}
 
 
 def turns_of(log: PassLog, steps: int, *, looped: bool | None) -> Turns | None:
@@ -191,6 +208,8 @@ def turns_of(log: PassLog, steps: int, *, looped: bool | None) -> Turns | None:
         length = len(names) // number
         if names and names == names[:length] * number:
             return Turns(number, length)
+    if set(calls.values()) == {steps}:
+        return Turns(steps, None)
     return Turns(steps, 0) if looped and not everything else None
 
 
@@ -205,7 +224,7 @@ def by_turn(
         return _numbered(_walks(logs, steps))
     modules: dict[Hashable, list[Log]] = defaultdict(list)
     for log in logs:
-        modules[log.key.name, getattr(log, "weight_place", None)].append(log)
+        modules[log.key.name, _weights_of(log)].append(log)
     placed: dict[SiteKey, tuple[SiteKey, Log]] = {}
     for group in modules.values():
         places = turns.places(group)
@@ -219,21 +238,30 @@ def by_turn(
 
 
 def _walks(logs: Sequence[Log], steps: int) -> list[tuple[SiteKey, Log]]:
-    """Executions inside one call of a module that walk over the steps, as one site."""
+    """Executions of a module that walk over the steps, in one call of it or in several, as one site."""
+    inside = Counter((log.key.name, log.key.call, _weights_of(log)) for log in logs)
     groups: dict[Hashable, list[Log]] = defaultdict(list)
     for log in logs:
-        groups[log.key.name, log.key.call, getattr(log, "weight_place", None)].append(log)
+        place = log.key.name, log.key.call, _weights_of(log)
+        groups[place if inside[place] % steps == 0 else (place[0], place[2])].append(log)
     placed: dict[SiteKey, tuple[SiteKey, Log]] = {}
     for group in groups.values():
         per_step, rest = divmod(len(group), steps)
         found = None if rest or steps == 1 else _steps_walked(group, per_step)
-        for position, log in enumerate(group):
-            if found is None:
-                placed[log.key] = log.key, log
-            else:
-                key = group[position % per_step].key
-                placed[log.key] = key, _at(log, found[position])
+        if found is None:
+            placed |= {log.key: (log.key, log) for log in group}
+            continue
+        keys: dict[int, SiteKey] = {}
+        so_far: Counter[int] = Counter()
+        for log, step in zip(group, found, strict=True):
+            key = keys.setdefault(so_far[step], log.key)
+            so_far[step] += 1
+            placed[log.key] = key, _at(log, step)
     return [placed[log.key] for log in logs]
+
+
+def _weights_of(log: SiteLog | SpikeLog) -> Hashable:
+    return log.weight_place if isinstance(log, SiteLog) else None
 
 
 def _steps_walked(group: Sequence[Log], per_step: int) -> list[int] | None:
@@ -246,6 +274,8 @@ def _steps_walked(group: Sequence[Log], per_step: int) -> list[int] | None:
     in_order = [position // per_step for position in range(len(group))]
     if sorted(known) == in_order:
         return known
+    if known == [turn - 1 for turn in in_order]:
+        return in_order
     told = [(step, turn) for step, turn in zip(known, in_order, strict=True) if step >= 0]
     grows = [step for step, _ in told] == sorted(step for step, _ in told)
     several = len({step for step, _ in told}) > 1

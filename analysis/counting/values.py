@@ -338,7 +338,9 @@ class BinaryProofs:
         elif effect == "keeps" and all(map(self.hold, tensors_in(args[0]))):
             pads = func.overloadpacket is aten.constant_pad_nd and len(args) > 2
             if not pads or args[2] in (0, 1):
-                self._proof(result[0] if isinstance(result, tuple) else result).whole = True
+                kept = result[:1] if isinstance(result, tuple) else tensors_in(result)
+                for tensor in kept:
+                    self._proof(tensor).whole = True
 
     def _note_write(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, *, gives: bool

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +18,7 @@ class Signs:
         broken: Batches whose outputs were not all finite.
         changed: Sites that read spikes at one time and not at another, with the kind it comes to.
         unread: Whether labels came with the samples, but no outputs that are logits.
-        looped: Whether the model is known to run once per step.
+        loop: The number of steps of the loop that the model is, if it is another than T.
     """
 
     one_by_one: str | None = None
@@ -27,7 +26,7 @@ class Signs:
     broken: int = 0
     changed: Mapping[str, str] = field(default_factory=dict)
     unread: bool = False
-    looped: bool | None = None
+    loop: int | None = None
 
 
 def warnings_of(run: Run, signs: Signs) -> tuple[str, ...]:
@@ -78,13 +77,16 @@ def _of_passes(signs: Signs) -> Iterator[str]:
 
 
 def _of_neurons(run: Run, signs: Signs) -> Iterator[str]:
-    calls = set(Counter(neuron.site for neuron in run.neurons).values())
-    if len(calls) == 1 and calls != {1} and run.steps == 1:
-        (times,) = calls
+    if signs.loop is not None:
         yield (
-            f"every neuron layer ran {times} times in a forward pass, counted as {times} layers at "
-            "the one step; if the model loops over its steps, their number is steps="
-            f"{times}"
+            f"every neuron layer ran {signs.loop} times in a forward pass, not once for each of the "
+            f"{run.steps} steps: figures by step are not known; with steps={signs.loop} they are"
+        )
+    ran_once = all(site.executions * site.stands_for <= 1 for site in run.sites)
+    if run.sites and ran_once and run.steps > 1 and signs.loop is None:
+        yield (
+            f"no layer runs at more than one of the {run.steps} steps, so each is counted once, as "
+            "it ran; is the number of steps right?"
         )
     if not run.neurons and run.steps > 1:
         yield (

@@ -357,17 +357,16 @@ class Watch(TorchDispatchMode):
 
     def _note_reached(self, scope: Scope, given: list[Tensor], spikes: Tensor) -> None:
         """Notes which executions that may stand for all steps come to this neuron layer."""
-        once = frozenset[int]().union(*(self.flow.of(x).once for x in given))
-        if once:
-            steps = self.flow.read(spikes)[STEP]
-            lived = self._steps if len(set(steps[steps >= 0].flat)) == self._steps else 1
-            for number in once:
-                self._log.reached[number][scope.name] += lived
+        steps = self.flow.read(spikes)[STEP]
+        walks = self._steps > 1 and len(set(steps[steps >= 0].flat)) == self._steps
+        # In a loop over the steps, what looks like steps begins in every turn.
+        self._log.stepped |= walks and self.flow.begins < self._steps
+        for number in frozenset[int]().union(*(self.flow.of(x).once for x in given)):
+            self._log.reached[number][scope.name] += self._steps if walks else 1
 
     def _spike_log(self, scope: Scope, spikes: Tensor) -> SpikeLog:
-        values = in_front(
-            self.flow, spikes, self.flow.dims(spikes, spikes.dim()) or [0][: spikes.dim()]
-        )
+        dims = self.flow.dims(spikes, spikes.dim()) or [0][: spikes.dim()]
+        values = in_front(self.flow, spikes, dims)
         values = values if values.dim() > 1 else values.reshape(-1, 1)
         reading, trace = self._reader.read(values), self.flow.of(spikes)
         key = (self.flow.labels.table(values), Form.of(values), self._samples, trace.inferred)
@@ -393,8 +392,20 @@ class Watch(TorchDispatchMode):
             counts=counts,
             rows=rows,
             began=len(self._log.spikes),
-            by_neuron=values.sum(0, dtype=torch.float64) if self._neuron_detail else None,
+            by_neuron=self._by_neuron(values, spikes, dims) if self._neuron_detail else None,
         )
+
+
+    def _by_neuron(self, values: Tensor, spikes: Tensor, dims: list[int]) -> Tensor:
+        """The spikes of every single neuron, ``(C, *S)``."""
+        found = values.sum(0, dtype=torch.float64)
+        # A single sample has no labels that change; its dimension is one of the first two.
+        alone = self._samples == 1 and len(dims) == 1 and found.dim() > 1 and len(found) == 1
+        beside = dims == [1] or (dims == [0] and self._has_steps(spikes) and spikes.dim() != 4)
+        return found[0] if alone and beside else found
+
+    def _has_steps(self, spikes: Tensor) -> bool:
+        return bool((self.flow.read(spikes)[STEP] >= 0).any())
 
 
 def _equal(steps: Labels, told: Labels) -> bool:

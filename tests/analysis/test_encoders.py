@@ -60,6 +60,9 @@ BEHIND = {
 }
 
 
+SEEN = []  # spikes (B, T, ...) of every pass, outside of the model: what it holds is put back
+
+
 class Encoded(nn.Module):
     """Spikes of a picture, and a layer that reads them."""
 
@@ -67,11 +70,10 @@ class Encoded(nn.Module):
         super().__init__()
         self.encode, self.samples_outside = encode, samples_outside
         self.layer = nn.Conv2d(2, 5, 1, bias=False)
-        self.seen = []  # spikes (B, T, ...)
 
     def forward(self, x):
         clip = self.encode(x)
-        self.seen.append(clip if self.samples_outside else clip.transpose(0, 1))
+        SEEN.append(clip if self.samples_outside else clip.transpose(0, 1))
         return self.layer(clip.flatten(0, 1)).unflatten(0, clip.shape[:2])
 
 
@@ -84,15 +86,16 @@ class Encoded(nn.Module):
 def test_steps_begin_where_a_picture_is_encoded(encode, samples_outside, mode):
     torch.manual_seed(0)
     network = Encoded(encode, samples_outside)
+    SEEN.clear()
     with mode():
         run = analysis.analyze(
             network, [torch.rand(SAMPLES, 2, 3, 3)], steps=STEPS, per_sample=True
         ).run
     (site,) = run.sites
-    spikes = network.seen[0].ne(0).flatten(2).sum(2)
+    spikes = SEEN[0].ne(0).flatten(2).sum(2)
     (counts,) = (one.counts for one in run.per_sample if one.kind == "site")
     assert counts == tuple(tuple(5 * n for n in sample) for sample in spikes.tolist())
-    assert (site.repeats, site.layout_guessed) == (1, False)
+    assert site.stands_for == 1
 
 
 def test_a_model_in_which_nothing_holds_the_steps_is_suspected():

@@ -332,7 +332,7 @@ def spike_queries_meet_spike_keys():
 
 @case
 def spike_attention_meets_real_values():
-    x, values = spikes(2, 3, 5, 5), reals(2, 3, 5, 4)
+    x, values = spikes(2, 3, 5, 5), reals(3, 5, 4)
     model = Call(lambda m, x: x @ m.values)
     model.register_buffer("values", values)
     return model, x, [(int(x.sum()) * 4, 2 * 3 * 5 * 5 * 4)], {}

@@ -60,6 +60,8 @@ def test_all_forms_of_an_operation_share_its_row():
     assert operation_of(aten.add.out).work == "addition"
     assert rule_of(aten.addmm_.default) is rule_of(aten.addmm.out) is rule_of(aten.addmm.default)
     assert rule_of(aten._foreach_mm.default) is None  # lists of matrices
+    assert rule_of(aten.linear.default) is None  # counted by its parts
+    assert rule_of(aten.linear.out) is not None  # which has none
 
 
 def test_an_overload_may_differ_from_the_others():

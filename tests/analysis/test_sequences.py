@@ -143,4 +143,3 @@ def test_no_count_depends_on_the_size_of_the_batch(name, steps, mode):
         assert getattr(together, what) == getattr(apart, what)
     assert set(together.elementwise) == set(apart.elementwise)
     assert not together.never_ran
-    assert not any(site.layout_guessed for site in together.sites if site.synops)

@@ -48,7 +48,7 @@ EVERY_STEP = ((5, 10, 15), (10, 15, 20))
 @pytest.mark.parametrize("order", ["BT", "TB"])
 def test_a_tensor_that_is_filled_step_by_step_holds_the_steps(order):
     def filled(layer, x):
-        buffer = torch.zeros(SAMPLES, STEPS, 4) if order == "BT" else torch.zeros(STEPS, SAMPLES, 4)
+        buffer = torch.zeros(len(x), STEPS, 4) if order == "BT" else torch.zeros(STEPS, len(x), 4)
         for t in range(STEPS):
             if order == "BT":
                 buffer[:, t] = x[:, t] * 0.5
@@ -58,12 +58,12 @@ def test_a_tensor_that_is_filled_step_by_step_holds_the_steps(order):
 
     run = run_of(filled)
     (site,) = run.sites
-    assert (by_sample(run), site.repeats, site.layout_guessed) == (EVERY_STEP, 1, False)
+    assert (by_sample(run), site.stands_for) == (EVERY_STEP, 1)
 
 
 def test_a_still_image_that_fills_the_steps_is_charged_at_each():
     def filled(layer, x):
-        buffer = torch.zeros(SAMPLES, STEPS, 4)
+        buffer = torch.zeros(len(x), STEPS, 4)
         for t in range(STEPS):
             buffer[:, t] = x * (t < 2)
         return layer(buffer.flatten(0, 1))
@@ -97,7 +97,7 @@ def test_what_is_made_of_two_steps_belongs_to_the_later_one():
 
 def test_a_piece_that_meets_weights_sample_by_sample_keeps_its_steps():
     def later(layer, x):
-        return torch.bmm(x[:, 1:], layer.weight.t().expand(SAMPLES, -1, -1))
+        return torch.bmm(x[:, 1:], layer.weight.t().expand(len(x), -1, -1))
 
     assert by_sample(run_of(later)) == ((0, 10, 15), (0, 15, 20))
 
@@ -106,7 +106,7 @@ def test_a_layer_that_runs_at_the_last_step_alone_is_charged_for_that_one():
     run = run_of(lambda layer, x: layer(x[:, -1]))
     (site,) = run.sites
     assert by_sample(run) == ((0, 0, 15), (0, 0, 20))
-    assert (site.repeats, site.executed_steps, site.static) == (1, 1, False)
+    assert (site.stands_for, site.executions, site.static) == (1, 1, False)
     assert site.dense_macs == SAMPLES * 4 * 5
 
 
@@ -118,20 +118,20 @@ def test_a_loop_over_samples_is_one_site():
 
 def test_a_tensor_that_is_filled_sample_by_sample_holds_the_samples():
     def filled(layer, x):
-        buffer = torch.empty(SAMPLES, STEPS, 4)
-        for b in range(SAMPLES):
+        buffer = torch.empty(len(x), STEPS, 4)
+        for b in range(len(x)):
             buffer[b] = x[b] * 0.5
         return layer(buffer.flatten(0, 1))
 
     run = run_of(filled)
-    assert (by_sample(run), run.sites[0].layout_guessed) == (EVERY_STEP, False)
+    assert by_sample(run) == EVERY_STEP
 
 
 def test_a_recurrent_layer_is_charged_at_the_step_it_runs_in():
     """It reads the spikes of the step before, none at the first."""
 
     def recurrent(layer, x):
-        before, outputs = torch.zeros(SAMPLES, 4), []
+        before, outputs = torch.zeros(len(x), 4), []
         for t in range(STEPS):
             outputs.append(layer(before))
             before = x[:, t]
@@ -144,7 +144,7 @@ def test_products_in_a_loop_inside_one_module_are_told_apart_by_their_place_in_a
     def attention(layer, x):
         outputs = []
         for t in range(STEPS):
-            tokens = x[:, t].view(SAMPLES, 2, 2)
+            tokens = x[:, t].view(-1, 2, 2)
             scores = tokens @ tokens.transpose(1, 2)
             outputs.append((scores @ tokens).flatten(1))
         return torch.stack(outputs, 1)
@@ -288,21 +288,22 @@ def test_two_recurrent_layers_have_their_products_in_order():
     assert [site.dense_macs // (SAMPLES * STEPS * 9) for site in sites] == [4, 3, 3, 3]
 
 
-def test_calls_that_only_look_like_a_loop_over_the_steps_are_called_a_guess():
+def test_calls_that_only_look_like_a_loop_over_the_steps_belong_to_no_step():
     def thrice(layer, x):
         merged = x.unsqueeze(1).expand(-1, STEPS, -1).flatten(0, 1)
         still = sum(layer(x * scale) for scale in (1.0, 0.5, 0.25))
         return nn.functional.linear(merged, layer.weight).unflatten(0, (-1, STEPS)).mean(1) + still
 
     run = run_of(thrice, spikes()[:, 0])
-    assert [(str(s.key), s.repeats, s.layout_guessed) for s in run.sites] == [
-        ("layer", 1, True),
-        ("(model)", 1, False),
+    assert [(str(s.key), s.stands_for, s.synops, s.synops_by_step) for s in run.sites] == [
+        ("layer", 1, 15, None),
+        ("layer #1", 1, 15, None),
+        ("layer #2", 1, 15, None),
+        ("(model)", 1, 45, (15, 15, 15)),
     ]
-    assert any("number of rows or calls" in warning for warning in run.warnings)
 
 
 def test_a_copy_made_in_inference_mode_keeps_its_steps():
     with torch.inference_mode():
         run = run_of(lambda layer, x: layer(x.transpose(0, 1).contiguous().flatten(0, 1)))
-    assert (by_sample(run), run.sites[0].layout_guessed) == (EVERY_STEP, False)
+    assert by_sample(run) == EVERY_STEP

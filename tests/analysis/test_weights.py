@@ -1,4 +1,4 @@
-"""Parameters, buffers and what is made of them: no sample has a part in those."""
+"""Parameters, buffers and what is made of them alone: constants, no sample has a part in them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def counts(run):
 
 
 @pytest.mark.parametrize("samples", [1, 2, 5])
-def test_what_no_sample_has_a_part_in_is_counted_for_each_as_if_it_ran_alone(samples):
+def test_what_no_sample_has_a_part_in_is_a_constant_and_in_no_total(samples):
     """A bias of positions, made by two layers out of a table, as in Swin Transformer V2."""
 
     def biased(m, x):
@@ -52,16 +52,12 @@ def test_what_no_sample_has_a_part_in_is_counted_for_each_as_if_it_ran_alone(sam
         layer=nn.Linear(2, 3),
     )  # fmt: skip
     run = run_of(model, torch.ones(samples, 2))
-    # 6 entries of the table are not zero, 4 of its rows have any
-    assert counts(run) == {
-        "first": ((6 * 4,),) * samples,
-        "second": ((4 * 4 * 3,),) * samples,
-        "layer": ((2 * 3,),) * samples,
-    }
-    _, first, second = run.sites
-    assert (first.dense_macs, second.dense_macs) == (5 * 8 * samples, 5 * 12 * samples)
-    bias = [work for work in run.elementwise if (work.site, work.work) == ("first", "bias")]
-    assert [work.elements for work in bias] == [5 * 4 * samples]
+    assert counts(run) == {"layer": ((2 * 3,),) * samples}
+    assert [site.dense_macs for site in run.sites] == [2 * 3 * samples]
+    found = {str(constant.key): constant.macs for constant in run.constants}
+    assert found == {"first": 5 * 8, "second": 5 * 12}
+    assert not [work for work in run.elementwise if work.site in ("first", "second")]
+    assert not any("one at a time" in warning for warning in run.warnings)
 
 
 def test_no_count_depends_on_the_batch_where_weights_are_made_while_it_runs():
@@ -80,7 +76,7 @@ def test_no_count_depends_on_the_batch_where_weights_are_made_while_it_runs():
     )
     for what in ("sites", "elementwise", "per_sample"):
         assert getattr(together, what) == getattr(apart, what)
-    assert together.elementwise
+    assert together.constants == apart.constants != ()
 
 
 COPIES = {
@@ -108,7 +104,7 @@ def test_weights_that_are_copied_for_every_sample_are_counted_once_for_each(copi
         run = analysis.analyze(
             model, [x], steps=steps, per_sample=True, time_layout="BT" if steps > 1 else None
         ).run
-    assert counts(run)["project"] == ((4 * 2 * 3,) * steps,) * SAMPLES
+    assert counts(run)["project"] == ((4 * 2 * 3 * steps,),) * SAMPLES
 
 
 def test_a_matrix_in_a_buffer_is_a_weight():
@@ -120,26 +116,36 @@ def test_a_matrix_in_a_buffer_is_a_weight():
     assert (site.weights, site.zero_weights) == (6, 2)
 
 
-def test_states_in_a_buffer_belong_to_their_samples():
-    class Recurrent(nn.Module):
-        """States of a batch are zeros in a buffer at first, spikes then."""
+class Recurrent(nn.Module):
+    """States of a batch are zeros in a buffer at first, spikes then."""
 
-        def __init__(self):
-            super().__init__()
-            self.register_buffer("states", torch.zeros(SAMPLES, 4))
-            self.layer = nn.Linear(4, 4, bias=False)
+    def __init__(self, rows):
+        super().__init__()
+        self.register_buffer("states", torch.zeros(rows, 4))
+        self.layer = nn.Linear(4, 4, bias=False)
+        nn.init.zeros_(self.layer.weight)
 
-        def forward(self, x):
-            states = self.states
-            for t in range(2):
-                states = (x[:, t] + self.layer(states) > 0.5).to(x.dtype)
-            return states
+    def forward(self, x):
+        states = self.states if len(self.states) > 1 else self.states.repeat(len(x), 1)
+        for t in range(2):
+            states = (x[:, t] + self.layer(states) > 0.5).to(x.dtype)
+        return states
 
-    nn.init.zeros_((network := Recurrent()).layer.weight)
-    run = run_of(network, torch.ones(SAMPLES, 2, 4), steps=2)
+
+def test_states_made_from_a_buffer_belong_to_their_samples():
+    run = run_of(Recurrent(1), torch.ones(SAMPLES, 2, 4), steps=2)
     (site,) = run.sites
     assert counts(run)["layer"] == ((0, 4 * 4),) * SAMPLES
-    assert (site.dense_macs, site.layout_guessed) == (2 * SAMPLES * 16, False)
+    assert (site.dense_macs, site.executions) == (2 * SAMPLES * 16, 2)
+    assert not any("one at a time" in warning for warning in run.warnings)
+
+
+def test_a_buffer_with_states_of_a_whole_batch_makes_a_sample_alone_run_all_of_them():
+    """Then the count of a sample is what runs for it alone, and the layer is named."""
+    run = run_of(Recurrent(SAMPLES), torch.ones(SAMPLES, 2, 4), steps=2)
+    assert [constant.macs for constant in run.constants] == [SAMPLES * 16]  # of no sample yet
+    assert sum(site.dense_macs for site in run.sites) == SAMPLES * (SAMPLES * 16)
+    assert any("one at a time" in w and "layer" in w for w in run.warnings)
 
 
 def test_layers_whose_weights_are_used_by_others_are_not_said_to_have_never_run():

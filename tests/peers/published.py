@@ -165,7 +165,7 @@ class IntegerTransformer(nn.Module):
                 (self.q_fire, self.q), (self.k_fire, self.k), (self.v_fire, self.v)
             )
         )  # fmt: skip
-        return self.after(self.qkv(q, self.kv(k.mT, v)) / self.first.scale**2 / 64).mT
+        return self.after(self.qkv(q, self.kv(k.mT, v)) / (48 * self.first.scale**2.5)).mT
 
 
 class QKFormer(nn.Module):
@@ -723,7 +723,9 @@ FAMILIES = {
     ),
     "delays": Family(Delayed, events(SAMPLES, 7, 8), steps=7),
     "language model": Family(SpikeGPT, token_ids, untold=("key", "value", "receptance")),
-    "backward connections": Family(Backward, pictures, time="stem_fire", untold=("back",), once=("stem",)),
+    "backward connections": Family(
+        Backward, pictures, time="stem_fire", untold=("back",), once=("stem",),
+    ),
     "snnTorch": Family(
         SnnTorch, pictures, neurons=(snntorch.SpikingNeuron,), time="conv1",
     ),
