@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from analysis.counting.inputs import TimeLayout, made_batch
 from analysis.counting.neurons import Neurons
-from analysis.other_counters import TOOLS, Found, ask
-from analysis.counting.inputs import TimeLayout
 from analysis.errors import InputError
+from analysis.other_counters import TOOLS, Found, ask
 from analysis.records import Run
 
 if TYPE_CHECKING:
@@ -111,8 +111,8 @@ def _samples(
     first = next((x for x in arguments if isinstance(x, Tensor) and x.dim()), None)
     if first is None or not first.numel():
         raise InputError("a crosscheck needs a batch with at least one sample")
-    layout = layout or Neurons(model).layout(first, steps)
-    return Batch.of(first, steps, layout).samples
+    order = layout or Neurons(model).layout(first, steps)
+    return made_batch(arguments, {}, None, steps, order, told=layout is not None).samples
 
 
 def _layers(model: nn.Module, run: Run) -> dict[str, Layer]:

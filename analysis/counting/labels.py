@@ -172,6 +172,18 @@ def compact(labels: Labels) -> Labels:
     return labels
 
 
+def by_place(labels: Labels, shape: Sequence[int], steps: int) -> Labels:
+    """Labels in which the steps along a dimension of length T go by their place.
+
+    What was delayed or turned round runs at the step where it came to lie.
+    """
+    dims = [d for d in range(len(shape)) if labels.shape[d + 1] > 1]
+    varied = [d for d in dims if (labels[STEP] != labels[STEP].take([0], d)).any()]
+    if len(varied) != 1 or shape[varied[0]] != steps or (labels[STEP] < 0).all():
+        return labels
+    return along(labels, STEP, varied[0], steps, steps)
+
+
 def is_constant(labels: Labels) -> bool:
     """Whether all elements have the same labels."""
     return labels.size == 2
@@ -278,6 +290,10 @@ def reduced(
         over = range(x.dim()) if dims is None else [d % max(x.dim(), 1) for d in dims]
         if x.dim() == result.dim() and dims is None and x.dim():
             over = [d for d in range(x.dim()) if x.shape[d] != result.shape[d]]  # pooling
+        leads = dims is None and result.dim() > 0 and labels.size == 2 * labels.shape[1]
+        if leads and x.dim() != result.dim() and len(x) == len(result):  # patches, joined
+            parts.append(labels.reshape(2, -1, *[1] * (result.dim() - 1)))
+            continue
         found = merged_over(labels, list(over))
         if x.dim() > result.dim():
             gone = tuple(d + 1 for d in over)
@@ -325,12 +341,12 @@ def moved(
 
     def of(value: Any, which: int) -> Any:
         if isinstance(value, Tensor) and id(value) in known:
-            labels = torch.from_numpy(known[id(value)][which].astype(np.float32))
+            labels = torch.from_numpy(known[id(value)][which].astype(np.float32) - NONE)
             return labels.expand(value.shape).to(value.device)
         if isinstance(value, list | tuple):
             return [of(one, which) for one in value]
         if isinstance(value, Tensor) and value.is_floating_point():
-            return torch.full_like(value, NONE, dtype=torch.float32)  # has no labels
+            return torch.zeros_like(value, dtype=torch.float32)  # NONE, as what is filled up
         return value
 
     try:
@@ -340,7 +356,17 @@ def moved(
     found = [b if isinstance(b, Tensor) else b[index] for b in both]
     if any(f.shape != result.shape for f in found):
         return _unknown_unless_constant(held, result.dim())
-    return compact(torch.stack(found).float().cpu().numpy().astype(np.int16))
+    both = (torch.stack(found).float() + NONE).cpu().numpy().astype(np.int16)
+    return _filled(both)
+
+
+def _filled(labels: Labels) -> Labels:
+    """Labels in which what has none, such as padding, belongs to what stands beside it."""
+    for dim in range(labels.ndim - 1):
+        if labels.shape[dim + 1] > 1 and (labels == NONE).any():
+            beside = merged_over(labels, [dim])
+            labels = np.where((labels == NONE) & (beside >= 0), beside, labels)
+    return compact(labels)
 
 
 def _unknown_unless_constant(held: Sequence[tuple[Tensor, Labels]], dims: int) -> Labels:
@@ -435,11 +461,8 @@ def by_row(labels: Labels) -> Labels:
     """The labels of each row, ``(2, N)``: what all its elements share, else MIXED or UNKNOWN."""
     if labels.ndim == 1:
         return labels.reshape(2, 1)
-    flat = labels.reshape(2, labels.shape[1], -1)
-    high, low = flat.max(2), flat.min(2)
-    found = np.where(high == low, high, MIXED).astype(np.int16)
-    found[(flat == UNKNOWN).any(2)] = UNKNOWN
-    return found
+    found = merged_over(labels, range(1, labels.ndim - 1))
+    return found.reshape(2, labels.shape[1])
 
 
 def rows_of(labels: Labels, number: int, samples: int, *, inferred: bool) -> Rows:

@@ -7,9 +7,10 @@ Nothing is imported: a framework that is not loaded can't have neurons in the mo
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Literal, Protocol
 
@@ -181,6 +182,63 @@ class _Fired:
     spikes: int
 
 
+@dataclass
+class Findings:
+    """What was seen of modules that may be neurons, by name; outputs by their place.
+
+    Attributes:
+        classes: Their classes.
+        binary: Outputs of 0 and 1.
+        fired: Outputs that once held a 1 for other values.
+        other: Outputs that once held something else.
+        passing: Modules that once gave out the spikes they got.
+        inside: Modules that each is put in the place of.
+    """
+
+    classes: dict[str, str] = field(default_factory=dict)
+    binary: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    fired: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    other: set[tuple[str, int]] = field(default_factory=set)
+    passing: set[str] = field(default_factory=set)
+    inside: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+
+    def merge(self, found: Findings) -> None:
+        """Takes in what another process saw."""
+        self.classes |= found.classes
+        self.other |= found.other
+        self.passing |= found.passing
+        for mine, theirs in ((self.binary, found.binary), (self.fired, found.fired)):
+            for name, places in theirs.items():
+                mine[name] |= places
+        for name, names in found.inside.items():
+            self.inside[name] |= names
+
+    def refuted(self) -> set[str]:
+        """Modules that turned out to be none.
+
+        Those that never gave out a 1, unless another of their class did, and those that once
+        gave out something else.
+        """
+        fired = {name for name in self.classes if self.is_proven(name, self.fired)}
+        classes = {self.classes[name] for name in fired}
+        siblings = {
+            name
+            for name in self.classes.keys() - fired - self.passing
+            if self.classes[name] in classes and self.is_proven(name, self.binary)
+        }
+        return self.classes.keys() - fired - siblings
+
+    def is_proven(self, name: str, places: Mapping[str, set[int]]) -> bool:
+        """Whether one of these outputs of a module has held 0 and 1 only in all calls.
+
+        A module around the one that fires is what that one is.
+        """
+        inside = self.inside.get(name, ())
+        return any((name, place) not in self.other for place in places.get(name, ())) or any(
+            self.is_proven(other, places) for other in inside
+        )
+
+
 class Neurons:
     """The spiking neuron layers of a model.
 
@@ -222,13 +280,7 @@ class Neurons:
         self._places: dict[nn.Module, int] = {}  # of spikes among the outputs of named neurons
         self._emitted: list[_Fired] = []
         self._begun: dict[str, int] = {}  # how much was emitted when a call began
-        # Of modules that may be neurons, by name; outputs by their place.
-        self._maybe: dict[str, nn.Module] = {}
-        self._binary: dict[str, set[int]] = {}
-        self._fired: dict[str, set[int]] = {}  # once gave out a 1 for other values
-        self._other: set[tuple[str, int]] = set()  # once gave out something else
-        self._passes_on: set[str] = set()  # once gave out the spikes they got
-        self._stands_for: dict[str, set[str]] = {}
+        self.findings = Findings()
         self._around: dict[tuple[nn.Module, nn.Module], bool] = {}
 
     def _look_up(self, module: nn.Module) -> None:
@@ -289,7 +341,7 @@ class Neurons:
 
     def source(self, site: str) -> Literal["known", "behaviour"]:
         """How a neuron layer was found."""
-        return "behaviour" if site in self._maybe else "known"
+        return "behaviour" if site in self.findings.classes else "known"
 
     def fresh(self) -> AbstractContextManager[None]:
         """Neurons without a past for one forward pass; what modules held comes back after."""
@@ -335,7 +387,7 @@ class Neurons:
             for place, tensor in enumerate(tensors)
             if (reading := self._binary_reading(call, place, tensor, reader)) is not None
         }
-        for place, reading in readings.items() if call.name not in self._fired else ():
+        for place, reading in readings.items() if call.name not in self.findings.fired else ():
             inside, is_relayed = self._relayed(call, tensors[place], reading)
             if is_relayed:
                 return self._around_the_neuron(call, tensors[place], inside)
@@ -346,32 +398,13 @@ class Neurons:
 
     def emits_spikes(self, call: Call) -> bool:
         """Whether what a module gives out are spikes, as far as is known; zeros prove nothing."""
-        return self.is_neuron(call.module) or self._is_proven(call.name, self._fired)
+        return self.is_neuron(call.module) or self.findings.is_proven(
+            call.name, self.findings.fired
+        )
 
     def no_neurons(self) -> set[str]:
-        """Modules that seemed to be neurons and turned out to be none.
-
-        Those that never gave out a 1, unless another of their class did, and those that once
-        gave out something else.
-        """
-        fired = {name for name in self._maybe if self._is_proven(name, self._fired)}
-        classes = {type(self._maybe[name]) for name in fired}
-        siblings = {
-            name
-            for name in self._maybe.keys() - fired - self._passes_on
-            if type(self._maybe[name]) in classes and self._is_proven(name, self._binary)
-        }
-        return self._maybe.keys() - fired - siblings
-
-    def _is_proven(self, name: str, places: dict[str, set[int]]) -> bool:
-        """Whether one of these outputs of a module has held 0 and 1 only in all calls.
-
-        A module around the one that fires is what that one is.
-        """
-        inside = self._stands_for.get(name, ())
-        return any((name, place) not in self._other for place in places.get(name, ())) or any(
-            self._is_proven(other, places) for other in inside
-        )
+        """Modules that seemed to be neurons and turned out to be none."""
+        return self.findings.refuted()
 
     def _spikes_among(self, call: Call, tensors: list[Tensor], reader: OperandReader) -> Tensor:
         """The spikes among the tensors that a neuron gave out.
@@ -407,13 +440,13 @@ class Neurons:
     ) -> Reading | None:
         """What is in an output that has held 0 and 1 only in all calls."""
         key = (call.name, place)
-        if key in self._other or not (tensor.is_floating_point() and tensor.dim()):
+        if key in self.findings.other or not (tensor.is_floating_point() and tensor.dim()):
             return None
         if not tensor.numel():
             return None
         reading = reader.read_binary(_readable(tensor))
         if reading is None:
-            self._other.add(key)
+            self.findings.other.add(key)
         return reading
 
     def _relayed(self, call: Call, tensor: Tensor, reading: Reading) -> tuple[list[_Fired], bool]:
@@ -440,7 +473,7 @@ class Neurons:
         if not self._is_only_around(call.module, module):
             return None
         names = {fired.key[0] for fired in inside} - {call.name}  # it may call itself
-        self._stands_for.setdefault(call.name, set()).update(names)
+        self.findings.inside[call.name] |= names
         del self._emitted[len(self._emitted) - len(inside) :]
         spikes = sum(fired.spikes for fired in inside)
         self._emit(call, tensor, spikes)
@@ -461,22 +494,23 @@ class Neurons:
         reader: OperandReader,
     ) -> Emission | None:
         """The spikes of a module some of whose outputs hold 0 and 1 only."""
-        known = self._fired.get(call.name, set())
+        known = self.findings.fired.get(call.name, set())
         fires = [place for place, reading in readings.items() if _spikes_in(reading)]
         place = next(iter([*fires, *(p for p in readings if p in known), *readings]))
         spikes, cells = _spikes_in(readings[place]), tensors[place].numel()
         got = [(x.numel(), reader.read_binary(_readable(x))) for x in inputs if _is_read(x)]
         if any(reading is None for _, reading in got):
             if fires:
-                self._fired.setdefault(call.name, set()).add(place)
+                self.findings.fired[call.name].add(place)
         elif spikes and any((n, _spikes_in(r)) == (cells, spikes) for n, r in got if r):
-            self._passes_on.add(call.name)
-        self._binary.setdefault(call.name, set()).add(place)
+            self.findings.passing.add(call.name)
+        self.findings.binary[call.name].add(place)
         self._emit(call, tensors[place], spikes)
         return Emission(tensors[place])
 
     def _emit(self, call: Call, tensor: Tensor, spikes: int) -> None:
-        self._maybe[call.name] = call.module
+        kind = type(call.module)
+        self.findings.classes[call.name] = f"{kind.__module__}.{kind.__qualname__}"
         key = (call.name, call.call)
         self._emitted.append(_Fired(call.module, key, tensor.numel(), spikes))
 

@@ -22,7 +22,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 
 from analysis.counting import labels as label
 from analysis.counting.inputs import tensors_in
-from analysis.counting.labels import MIXED, NONE, STEP, Form, Labels, LabelStore, Table
+from analysis.counting.labels import NONE, STEP, Form, Labels, LabelStore, Table
 from analysis.counting.operations import Operation, bound
 from analysis.records import Origin, Work
 
@@ -133,10 +133,9 @@ class DataFlow:
         """Marks a tensor as the output of a neuron layer, also of one that has not fired yet."""
         known = self.of(spikes)
         origin = "spikes" if fired or known.origin == "weight" else known.origin
-        self.mark(
-            spikes,
-            replace(known, origin=origin, padding=(), upstream=(neuron,), hops=0, once=_NOBODY),
-        )
+        hops = 0 if fired else known.hops  # it may turn out to be none
+        marked = replace(known, origin=origin, padding=(), upstream=(neuron,), hops=hops)
+        self.mark(spikes, replace(marked, once=_NOBODY))
 
     def copy_labels(self, result: Tensor, source: Tensor) -> None:
         """Gives a tensor the labels of another one, along the dimensions they share in front."""
@@ -249,6 +248,11 @@ class DataFlow:
         held = [(x, self.read(x) if sums else self.labels.of(x)) for x in values]
         begins = sums and any(self._expanded(x) is not None for x in values)
         found = _carried(func, row, args, kwargs, index, held, to)
+        if row.kind in ("moves", "elementwise"):
+            found = label.by_place(found, to.shape, self._steps)
+        dim = self._clip_along(func, args, to)
+        if dim is not None and (found[STEP] >= 0).any():
+            return label.along(found, STEP, dim, self._steps, self._steps), True
         if self._steps == 1 or (found[STEP] != NONE).any():
             return found, begins
         dim = self._begins(func, row, args, values, found, to)
@@ -288,6 +292,13 @@ class DataFlow:
             for x, one in zip(parts, of_samples, strict=True)
         )
         return dim if leads or flat else None
+
+    def _clip_along(self, func: Any, args: Any, to: Tensor) -> int | None:
+        """The dimension of steps if what is concatenated becomes ``(B, T, C, H, W)`` or alike."""
+        if func.overloadpacket is not aten.cat or to.dim() not in (3, 5):
+            return None
+        dim = (args[1] if len(args) > 1 else 0) % to.dim()
+        return dim if dim < 2 and to.shape[dim] == self._steps > 1 else None
 
     def _expanded(self, tensor: Tensor) -> int | None:
         """The dimension of length T that was made by expanding, if there is one."""
@@ -394,7 +405,9 @@ def _carried(
     """The labels that inputs bring into a result."""
     dims = to.dim()
     first = held[0][1]
-    alike = row.kind != "moves" or all(one.size == 2 and (one == first.reshape(one.shape)).all() for _, one in held)
+    alike = row.kind != "moves" or all(
+        one.size == 2 and (one == first.reshape(one.shape)).all() for _, one in held
+    )
     if alike and all(label.is_constant(one) for _, one in held):
         return label.joined([one.reshape(2, *[1] * dims) for _, one in held])
     if row.kind == "elementwise":
@@ -404,6 +417,10 @@ def _carried(
         return label.reduced(held, to, [named] if isinstance(named, int) else named)
     if row.kind == "product":
         return _of_product(func, args, held, to)
+    dim = bound(func, args, kwargs).get("dim") if row.placed_by == "values" else None
+    if isinstance(dim, int) and held[0][0].dim() == dims > 0:  # sorted along one dimension
+        x, one = held[0]
+        return label.elementwise([(to, label.merged_over(one, [dim % dims]))], to)
     if row.kind == "moves" and row.placed_by != "values":
         return _of_move(func, row, args, kwargs, index, held, to)
     return label.unruled([one for _, one in held], dims)

@@ -164,7 +164,6 @@ class Passes:
         self.constants |= {key for key in constant if isinstance(key, SiteKey)}
         self.constant_work |= {key for key in constant if not isinstance(key, SiteKey)}
 
-
     def _undivided(self, log: PassLog, batch: Batch) -> Difference | None:
         """The first layer whose counts can't be divided among the samples."""
         for site in log.sites:

@@ -92,6 +92,7 @@ class Counting:
         self.sample_index = options.sample_index
         self.flipped: int | None = None
         self.last: list[dict[str, Counts]] = []  # of the last batch, pass by pass
+        self._was_looped = False  # whether a pass before ran once per step
         self.loop: int | None = None  # steps of the loop that the model is, if they are not T
         self._casts = False  # whether float32 has to follow the model's precision
         self._in_float64: Counting | None = None
@@ -119,6 +120,7 @@ class Counting:
 
     def _add(self, log: PassLog, samples: int) -> None:
         turns = turns_of(log, self.steps, looped=self._looped)
+        self._was_looped = self._was_looped or (turns is not None and turns.number == self.steps)
         if turns is None and not self.ledger.samples:
             self.loop = _other_loop(log, self.steps)
         passes = self.passes
@@ -129,7 +131,9 @@ class Counting:
     def _looped(self) -> bool | None:
         """Whether the model runs once per step; None where nobody said and nothing shows it."""
         said = self.options.time_layout
-        return said == "loop" or self.neurons.looped or (None if said is None else False)
+        if said == "loop" or self.neurons.looped or self._was_looped:
+            return True
+        return None if said is None else False
 
     def _hear(
         self, outputs: Any, labels: Tensor | None, samples: int, first: int, *, alone: bool

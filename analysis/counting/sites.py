@@ -114,6 +114,7 @@ class PassLog:
         reached: For executions that may stand for all steps: which calls of which neuron layers
             they reached, with the number of steps that such a call walks over.
         at_one_step: Those among them that went into single steps only.
+        before: The neuron layers upstream of every one.
         refuted: Whether a known neuron layer has its steps elsewhere than was inferred.
         stepped: Whether a neuron layer is known to walk over all steps in one call.
         random: Whether random numbers were drawn.
@@ -126,6 +127,7 @@ class PassLog:
     ran: set[str] = field(default_factory=set)
     reached: defaultdict[int, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     at_one_step: set[int] = field(default_factory=set)
+    before: dict[NeuronPlace, tuple[NeuronPlace, ...]] = field(default_factory=dict)
     refuted: bool = False
     stepped: bool = False
     random: bool = False
@@ -203,22 +205,22 @@ def turns_of(log: PassLog, steps: int, *, looped: bool | None) -> Turns | None:
         return None
     everything = [spikes.key.name for spikes in log.spikes]
     calls = Counter(everything)
-    for number in [steps] if looped is None else range(steps, 0, -1):
+    # Of fewer turns than T only those are certain in which every layer is called once.
+    for number in range(steps, 0 if looped else 1, -1):
+        once = set(calls.values()) == {number}
         names = [name for name in everything if calls[name] % number == 0]
         length = len(names) // number
-        if names and names == names[:length] * number:
+        if names and (once or number == steps) and names == names[:length] * number:
             return Turns(number, length)
-    if set(calls.values()) == {steps}:
-        return Turns(steps, None)
+        if once:
+            return Turns(number, None)
     return Turns(steps, 0) if looped and not everything else None
 
 
-def by_turn(
-    logs: Sequence[Log], turns: Turns | None, steps: int
-) -> list[tuple[SiteKey, Log]]:
+def by_turn(logs: Sequence[Log], turns: Turns | None, steps: int) -> list[tuple[SiteKey, Log]]:
     """Executions under the key of their site, each at its step if it is a turn of a loop.
 
-    In a pass that is a loop over the steps nothing else belongs to a step.
+    In a loop over the steps nothing belongs to steps that were inferred.
     """
     if turns is None:
         return _numbered(_walks(logs, steps))
@@ -230,11 +232,23 @@ def by_turn(
         places = turns.places(group)
         for position, log in enumerate(group):
             if places is None:
-                placed[log.key] = log.key, _at(log, "none")
+                told = isinstance(log.rows.steps, Tensor) or len(group) == 1
+                keeps = told and not log.rows.inferred
+                placed[log.key] = log.key, log if keeps else _at(log, "none")
             else:
                 turn, place = places[position]
                 placed[log.key] = group[place].key, _at(log, turn)
     return _numbered([placed[log.key] for log in logs])
+
+
+def without_refuted(logs: Sequence[Log]) -> list[Log]:
+    """Executions without the steps that a known neuron layer refuted: those before any of them."""
+    return [
+        _at(log, "unknown")
+        if log.rows.inferred or not any(log.upstream if isinstance(log, SiteLog) else [True])
+        else log
+        for log in logs
+    ]
 
 
 def _walks(logs: Sequence[Log], steps: int) -> list[tuple[SiteKey, Log]]:
@@ -302,8 +316,8 @@ def _numbered(placed: list[tuple[SiteKey, Log]]) -> list[tuple[SiteKey, Log]]:
     ]
 
 
-def _at(log: Log, step: int | Literal["none"]) -> Log:
-    kept = step == "none" and log.rows.steps == "mixed"
+def _at(log: Log, step: int | Literal["none", "unknown"]) -> Log:
+    kept = isinstance(step, str) and isinstance(log.rows.steps, str)
     return log if kept else replace(log, rows=replace(log.rows, steps=step))
 
 

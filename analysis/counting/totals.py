@@ -28,6 +28,7 @@ from analysis.counting.sites import (
     by_turn,
     calls_of,
     standing,
+    without_refuted,
 )
 from analysis.counting.values import Levels, kind_of, unit_of, widen
 from analysis.records import (
@@ -509,6 +510,8 @@ class Ledger:
         self.samples = 0
         self.divided = True  # whether the sample of every count is known
         self.moments = MomentSums()
+        self.before: dict[Place, tuple[Place, ...]] = {}  # neuron layers upstream of neuron layers
+        self._refuted: set[str] = set()
         self.last: dict[str, Counts] = {}  # by sample, of the last pass
         self._keep = keep_samples
 
@@ -533,6 +536,8 @@ class Ledger:
         ran = [site for site in log.sites if site.key not in constants]
         for key, macs in ((s.key, s.counted.dense) for s in log.sites if s.key in constants):
             self.constants[key] = macs
+        if log.refuted:
+            ran, log.spikes = without_refuted(ran), without_refuted(log.spikes)
         for site in calls_of(by_turn(ran, turns, self.steps)):
             self._add_site(site, samples, stands)
         for neuron in calls_of(by_turn(log.spikes, turns, self.steps)):
@@ -540,6 +545,7 @@ class Ledger:
         self._add_work(log, stands, constant_work)
         self.uncounted |= log.uncounted  # the most in a forward pass, whatever the batches
         self.ran |= log.ran
+        self.before |= log.before
         series = self.series()
         self.last = {name: one.batch for name, one in series.items() if one.batch is not None}
         self.divided = self.divided and all(one.known for one in series.values())
@@ -640,6 +646,7 @@ class Ledger:
         self.constants |= other.constants
         self.uncounted |= other.uncounted
         self.ran |= other.ran
+        self.before |= other.before
         self.broken += other.broken
         self.samples += other.samples
         self.divided = self.divided and other.divided
@@ -656,14 +663,28 @@ class Ledger:
 
     def drop_neurons(self, sites: Iterable[str]) -> None:
         """Forgets layers that turned out to be no neurons."""
-        refuted = set(sites)
-        self.neurons = {k: v for k, v in self.neurons.items() if k[0] not in refuted}
+        self._refuted = set(sites)
+        self.neurons = {k: v for k, v in self.neurons.items() if k[0] not in self._refuted}
+
+    def _real(self, places: Iterable[Place]) -> list[Place]:
+        """Neuron layers, those that turned out to be none replaced by the ones before them."""
+        found: dict[Place, None] = {}
+        waiting, seen = list(places), set[Place]()
+        while waiting:
+            place = waiting.pop(0)
+            if place[0] not in self._refuted:
+                found[place] = None
+            elif place not in seen:
+                seen.add(place)
+                waiting += self.before.get(place, ())
+        return list(found)
 
     def records(self) -> Iterator[SiteRecord]:
         """Every site; in a loop over steps, the neuron layers upstream go by their first call."""
         calls = Counter(site for site, _ in self.neurons)
         units = {place: tally.unit for place, tally in self.neurons.items()}
         for tally in self.sites.values():
+            tally.upstream = [tuple(self._real(side)) for side in tally.upstream]
             known = (place for side in tally.upstream for place in side)
             first = {
                 place: (place[0], place[1] % calls[place[0]]) for place in known if calls[place[0]]

@@ -77,7 +77,7 @@ class _Handling:
             is_composite=not has_rule and is_composite(func),
             has_rule=has_rule,
             is_noted=row.binary is not None or func._schema.is_mutable,
-            is_work=not has_rule and not row.computes_nothing,
+            is_work=not row.computes_nothing,
             copies=func.overloadpacket in (aten.clone, aten._to_copy),
             draws=torch.Tag.nondeterministic_seeded in func.tags,
         )
@@ -122,6 +122,7 @@ class Watch(TorchDispatchMode):
         self._inner: list[SiteLog] = []  # of the neuron layer that is running
         self._before: dict[Hashable, tuple[Tensor, tuple[object, ...]]] = {}
         self._numbers = 0
+        self._is_product = False  # whether the operation that runs is one, counted or listed
 
     @contextmanager
     def watch(self, batch: Batch) -> Iterator[PassLog]:
@@ -160,7 +161,7 @@ class Watch(TorchDispatchMode):
             found = label.along(found, SAMPLE, sample, batch.samples, batch.samples)
         if step is not None:
             found = label.along(found, STEP, step, batch.steps, batch.steps)
-        self.flow.mark(values, Trace("image", inferred=step is not None and not batch.told))
+        self.flow.mark(values, Trace("image"))
         self.flow.labels.write(values, found)
 
     def __torch_dispatch__(
@@ -182,12 +183,14 @@ class Watch(TorchDispatchMode):
             self._reader.note(func, args, kwargs, result)
         self._log.random = self._log.random or handling.draws
         inside, followed = self.scopes.in_neuron, self.scopes.is_followed
+        self._is_product = False
         numbers = self._products(func, args, kwargs, result) if handling.has_rule else []
+        is_work = handling.is_work and not (inside or self._is_product)
         if followed or handling.copies:
             self.flow.follow(func, handling.row, args, kwargs, result)
         if numbers:
             self._may_stand(numbers, result)
-        if handling.is_work and not inside:
+        if is_work:
             self._note_work(func, args, kwargs, result)
         return result
 
@@ -198,6 +201,7 @@ class Watch(TorchDispatchMode):
         if self.scopes.in_neuron and not self.scopes.is_followed:
             self.flow.assume_weights(tensors_in(args))
         found = products_in(self.flow, func, args, kwargs, result)
+        self._is_product = found is None or bool(found)
         if found is None:
             self._list(func, args, kwargs)
             return []
@@ -328,6 +332,8 @@ class Watch(TorchDispatchMode):
             self._label_outputs(output, source, axis)
             self._note_reached(scope, given, spikes)
             fired = self._neurons.emits_spikes(scope)
+            near = (place for x in given for place in self.flow.of(x).upstream)
+            self._log.before[scope.name, scope.call] = tuple(dict.fromkeys(near))
             for tensor in tensors_in(output):
                 self.flow.set_spikes(
                     tensor, (scope.name, scope.call), fired=fired and tensor is spikes
@@ -394,7 +400,6 @@ class Watch(TorchDispatchMode):
             began=len(self._log.spikes),
             by_neuron=self._by_neuron(values, spikes, dims) if self._neuron_detail else None,
         )
-
 
     def _by_neuron(self, values: Tensor, spikes: Tensor, dims: list[int]) -> Tensor:
         """The spikes of every single neuron, ``(C, *S)``."""

@@ -47,6 +47,10 @@ class Network(nn.Module):
         return self.readout(self.second(self.block(self.first(x))))
 
 
+# Loops over rows, as many as there may be steps: at which step they ran is not told.
+UNKNOWN_STEPS = {"recurrent over rows", "loop over rows"}
+
+
 @pytest.mark.parametrize("layout", ["loop", "loop over a clip", "BT", "TB", "clip"])
 @pytest.mark.parametrize("steps", [2, 3, SIZE])
 @pytest.mark.parametrize("name", BLOCKS)
@@ -61,7 +65,8 @@ def test_a_block_is_counted_once_per_step_whatever_its_sizes(name, steps, layout
             network(image[None])
         found = counts_of(run, sample)
         assert {layer: found[layer] for layer in alone} == alone
-    assert all(site.synops_by_step is not None for site in run.sites)
+    if name not in UNKNOWN_STEPS:
+        assert all(site.synops_by_step is not None for site in run.sites)
 
 
 @pytest.mark.parametrize("layout", ["loop", "TB"])

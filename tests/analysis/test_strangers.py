@@ -766,11 +766,14 @@ def test_events_of_two_polarities_cost_accumulates():
     assert work(nn.Linear(6, 3, bias=False), events) == (9, 0)
 
 
-def test_counts_of_events_cost_no_multiplication():
+def test_counts_of_events_cost_an_accumulate_for_each_event_where_graded_ones_repeat():
     counts = torch.tensor([[3.0, 1, 0, 0, 2, 0], [0, 5, 1, 0, 0, 4]])
-    accumulates, multiplications = work(nn.Linear(6, 3, bias=False), counts)
-    assert accumulates > 0
-    assert multiplications == 0
+    layer = nn.Linear(6, 3, bias=False)
+    report = analysis.analyze(layer, [counts], steps=1, levels=True)
+    assert report.run.sites[0].unit == 1.0
+    assert report.totals.macs == 18  # a graded operand is booked as real ones by default
+    repeated = report.under("operand, graded repeat-ac").totals
+    assert (repeated.acs, repeated.macs) == (16 * 3 / 2, 0)  # 16 events in two samples
 
 
 def test_a_picture_costs_multiplications():

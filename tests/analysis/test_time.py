@@ -354,9 +354,7 @@ def test_a_loop_that_reads_the_same_image_at_every_step_may_be_charged_once():
     assert (once[0], every[0]) == (4 * 3, 3 * 4 * 3)
 
 
-@pytest.mark.parametrize(
-    "at_step", [lambda x, t: x + t, lambda x, t: x.mul_(2)]
-)
+@pytest.mark.parametrize("at_step", [lambda x, t: x + t, lambda x, t: x.mul_(2)])
 def test_a_loop_over_other_values_may_not(at_step):
     assert not loop_sites(StillLoop(at_step)).run.sites[0].static
 
