@@ -92,6 +92,7 @@ class WorkLog:
     Attributes:
         site, work: Where and what kind.
         elements: How many elements it touched.
+        began: Calls of neuron layers that had ended before.
         once: Executions that it comes from and that may stand for all steps, as in `Trace`.
         free: Whether no sample has a part in it.
     """
@@ -99,6 +100,7 @@ class WorkLog:
     site: str
     work: Work
     elements: int
+    began: int
     once: frozenset[int] = frozenset()
     free: bool = False
 

@@ -542,7 +542,7 @@ class Ledger:
             self._add_site(site, samples, stands)
         for neuron in calls_of(by_turn(log.spikes, turns, self.steps)):
             self._add_neuron(neuron, samples)
-        self._add_work(log, stands, constant_work)
+        self._add_work(log, turns, stands, constant_work)
         self.uncounted |= log.uncounted  # the most in a forward pass, whatever the batches
         self.ran |= log.ran
         self.before |= log.before
@@ -556,17 +556,23 @@ class Ledger:
         self.samples += samples
 
     def _add_work(
-        self, log: PassLog, stands: frozenset[int], constant_work: frozenset[Hashable]
+        self,
+        log: PassLog,
+        turns: Turns | None,
+        stands: frozenset[int],
+        constant_work: frozenset[Hashable],
     ) -> None:
         seen: Counter[Hashable] = Counter()
+        # In a loop, what is done in later turns is done at every step already.
+        again = {(w.site, w.work) for w in log.work if w.began and turns is not None}
         for work in log.work:
             place = (work.site, work.work)
             if work.free:
                 seen[place] += 1
                 if (*place, seen[place] - 1) in constant_work:
                     continue
-            times = self.steps if work.once and work.once <= stands else 1
-            self.work[*place, times] += work.elements
+            stays = work.once and work.once <= stands and place not in again
+            self.work[*place, self.steps if stays else 1] += work.elements
 
     def _add_site(self, call: Call[SiteLog], samples: int, stands: frozenset[int]) -> None:
         first = call.logs[0]

@@ -112,7 +112,7 @@ def unit_of(levels: Levels) -> float | None:
     Example:
         >>> unit_of(frozenset({0.0, 6.0})), unit_of(frozenset({0.0, 0.5, 0.75}))
         (6.0, 0.25)
-        >>> unit_of(frozenset({0.0, 0.3, 1.0, 1.1})) is None
+        >>> unit_of(frozenset({0.0, 0.3, 1.0})) is None
         True
     """
     if levels is None or not all(map(isfinite, levels)):

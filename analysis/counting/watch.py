@@ -276,12 +276,14 @@ class Watch(TorchDispatchMode):
         if work == "addition" and any(map(self._is_bias, tensors_in(args))):
             work = "bias"
         trace = self.flow.of(tensor)
-        once = frozenset() if trace.upstream or self._log.spikes else trace.once
-        if once and (self.flow.read(tensor)[STEP] >= 0).any():
+        once = frozenset() if trace.upstream else trace.once
+        if once and (self.flow.read(tensor)[STEP] != label.NONE).any():
             once = frozenset()
         free = trace.origin == "weight"
         self._log.work.append(
-            WorkLog(self.scopes.current.name, work, tensor.numel(), once, free=free)
+            WorkLog(
+                self.scopes.current.name, work, tensor.numel(), len(self._log.spikes), once, free
+            )
         )
 
     def _list(self, func: Any, args: Any, kwargs: Any) -> None:

@@ -25,7 +25,7 @@ def images(network):
 def test_every_count_is_that_of_convolving_non_zero_masks_with_ones(network, images, brute_force):
     sites = analysis.analyze(network.model, [images]).run.sites
     expected = brute_force(network.model, images)
-    found = {(s.key.name, s.key.call): s.synops // s.repeats for s in sites}
+    found = {(s.key.name, s.key.call): s.synops for s in sites}
     assert found == expected
 
 
@@ -47,13 +47,13 @@ def test_running_stem_and_gate_at_every_step_changes_no_count(network, images):
     clip = still.unsqueeze(1).expand(-1, model.steps, -1, -1, -1)
     once, repeated = (analysis.analyze(model, [x]).run for x in (still, clip))
     assert once.neurons == repeated.neurons
-    assert once.elementwise == repeated.elementwise
-    for a, b in zip(once.sites, repeated.sites, strict=True):
+    assert once.at_every_step.elementwise == repeated.at_every_step.elementwise
+    for a, b in zip(once.at_every_step.sites, repeated.sites, strict=True):
         assert (a.key, a.synops, a.dense_macs, a.inside_macs, a.static) == (
             b.key, b.synops, b.dense_macs, b.inside_macs, b.static,
         )  # fmt: skip
         assert a.synops_by_step == b.synops_by_step
-    executed = {s.key.name: s.executed_steps for s in repeated.sites}
+    executed = {s.key.name: s.executions for s in repeated.sites}
     assert executed["encoder.stem.conv"] == executed["encoder.gate.spatial.conv1"] == model.steps
 
 

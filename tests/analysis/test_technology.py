@@ -129,7 +129,7 @@ def test_a_broken_file_gets_one_line_that_names_file_and_key(text, message):
 def test_an_operation_without_a_price_makes_the_total_a_lower_bound():
     prices = parse_technology(GOOD, "mine")
     layer = torch.nn.Linear(2, 2)
-    report = analysis.analyze(layer, [torch.ones(1, 2)], steps=1, technology=prices)
+    report = analysis.analyze(layer, [torch.tensor([[0.3, 0.7]])], steps=1, technology=prices)
     assert report.energy.unpriced == ("mac",)
 
 

@@ -10,13 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import norse.torch as norse
-import sinabs.layers as sinabs
-import snntorch
+import pytest
 import torch
-from spikingjelly.activation_based import functional, layer, neuron
 from torch import nn
 from torch.nn.functional import pad
+
+norse = pytest.importorskip("norse.torch")
+sinabs = pytest.importorskip("sinabs.layers")
+snntorch = pytest.importorskip("snntorch")
+pytest.importorskip("spikingjelly")
+
+from spikingjelly.activation_based import functional, layer, neuron  # noqa: E402
 
 STEPS, SAMPLES, CLASSES = 4, 3, 5
 AT_ONCE = {"step_mode": "m"}

@@ -21,6 +21,9 @@ def images():
     return torch.rand(3, 1, 8, 8, generator=torch.Generator().manual_seed(0)).double()
 
 
+SEEN = []  # outside of the model: what it holds is put back after each pass
+
+
 class Looped(nn.Module):
     """conv -> neuron -> linear -> neuron, T times; spikes are kept to be compared."""
 
@@ -29,14 +32,14 @@ class Looped(nn.Module):
         torch.manual_seed(0)
         self.conv, self.first = nn.Conv2d(1, 4, 3, padding=1), first
         self.linear, self.second = nn.Linear(4 * 64, 10), second
-        self.seen = []
+        SEEN.clear()
 
     def forward(self, x):
         states = [None, None]
         outputs = []
         for _ in range(STEPS):
             spikes, states[0] = self.fire(self.first, 3 * self.conv(x), states[0])
-            self.seen.append(spikes)
+            SEEN.append(spikes)
             out, states[1] = self.fire(self.second, self.linear(spikes.flatten(1)), states[1])
             outputs.append(out)
         return torch.stack(outputs)
@@ -67,9 +70,9 @@ def test_a_loop_over_steps_is_one_site_with_steps(framework, images):
     model = framework().double()
     run = analysis.analyze(model, [images], steps=STEPS).run
     conv, linear = run.sites
-    assert (conv.key.name, conv.executed_steps) == ("conv", STEPS)
-    assert (linear.key.name, linear.executed_steps, linear.operand) == ("linear", STEPS, "spike")
-    whole = torch.stack(model.seen[:STEPS])  # the batch runs first, the probe's sample after it
+    assert (conv.key.name, conv.executions) == ("conv", STEPS)
+    assert (linear.key.name, linear.executions, linear.operand) == ("linear", STEPS, "spike")
+    whole = torch.stack(SEEN[:STEPS])  # the batch runs first, the probe's sample after it
     by_step = [10 * int(step.sum()) for step in whole]
     assert sum(by_step) > 0
     assert list(linear.synops_by_step) == by_step
