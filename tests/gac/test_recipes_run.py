@@ -73,11 +73,13 @@ def data_root(tmp_path):
         ("cifar100", "9 train and 9 test", ["--as-released", "--cutmix", "1"]),
         ("cifar100", "9 train and 9 test", ["--loss", "tet", "--autoaugment", "cifar10"]),
         ("cifar10", "10 train and 2 test", ["--precision", "bf16", "--accumulate", "2"]),
-        ("cifar10", "10 train and 2 test", ["--channels-last", "--workers", "1"]),
+        # torch 2.15 crashes on backward passes of fewer than 8 channels, channels last.
+        ("cifar10", "10 train and 2 test",
+         ["--channels-last", "--workers", "1", "--network", "stem_width=8"]),
         ("imagenet-r18", "10 train and 6 test", ["--network", "image_size=32"]),
         ("imagenet-r34", "10 train and 6 test", ["--network", "image_size=32"]),
     ],
-)
+)  # fmt: skip
 def test_a_recipe_trains_on_a_small_archive(train, data_root, name, sizes, extra):
     out = train("--recipe", name, "--data-root", str(data_root), *SMALL, *extra)
     assert f"{sizes} images, 32 x 32 pixels" in out
