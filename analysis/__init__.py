@@ -9,6 +9,7 @@ from typing import Any
 
 _HOME = {
     "Convention": "analysis.energy.conventions",
+    "Framework": "analysis.frameworks",
     "InputError": "analysis.errors",
     "Report": "analysis.reporting.report",
     "Technology": "analysis.energy.technology",
@@ -18,6 +19,8 @@ _HOME = {
     "estimate": "analysis.pipeline",
     "published": "analysis.energy.published",
     "read_report": "analysis.reporting.writers",
+    "register_framework": "analysis.frameworks",
+    "register_operation": "analysis.counting.operations",
     "technology": "analysis.energy.technology",
 }
 __all__ = ["coding", *_HOME]

@@ -332,7 +332,9 @@ def moved(
     """Labels of what an operation only places elsewhere: by doing the same with the labels.
 
     Args:
-        func, args, kwargs: The operation, and what it was given.
+        func: The operation.
+        args: What it was given.
+        kwargs: What it was given by name.
         index: Which of its results is meant.
         held: The tensors that are moved; what the others say of places stays.
         result: What came out.
@@ -350,13 +352,13 @@ def moved(
         return value
 
     try:
-        both = [func(*(of(a, which) for a in args), **kwargs) for which in (SAMPLE, STEP)]
+        given = [func(*(of(a, which) for a in args), **kwargs) for which in (SAMPLE, STEP)]
     except (RuntimeError, TypeError, NotImplementedError):
         return _unknown_unless_constant(held, result.dim())
-    found = [b if isinstance(b, Tensor) else b[index] for b in both]
+    found = [one if isinstance(one, Tensor) else one[index] for one in given]
     if any(f.shape != result.shape for f in found):
         return _unknown_unless_constant(held, result.dim())
-    both = (torch.stack(found).float() + NONE).cpu().numpy().astype(np.int16)
+    both: Labels = (torch.stack(found).float() + NONE).cpu().numpy().astype(np.int16)
     return _filled(both)
 
 
@@ -417,7 +419,7 @@ class Rows:
             return self._at(np.full((samples, 1), each), steps) if even else None
         has_steps = isinstance(self.steps, Tensor)
         width = steps if has_steps else 1
-        place = self.samples * width + (self.steps if has_steps else 0)
+        place = self.samples * width + (self.steps if isinstance(self.steps, Tensor) else 0)
         sums = torch.zeros(samples * width, dtype=torch.float64, device=counts.device)
         sums.index_add_(0, place.to(counts.device), counts.double())
         # Whole numbers held in float64 are exact below 2**53.
@@ -436,25 +438,23 @@ class Rows:
         """How often each sample ran, ``(B, 1)``: once for each step it has rows of."""
         if self.samples is None:
             return np.ones((samples, 1), dtype=np.int64) if self.free else None
-        steps = self.steps if isinstance(self.steps, Tensor) else torch.zeros_like(self.samples)
-        return np.bincount(self._cells(steps)[0], minlength=samples)[:, None]
+        ran = [sample for sample, _ in self._pairs]
+        return np.bincount(ran, minlength=samples)[:, None]
 
-    @cached_property
+    @property
     def cells(self) -> frozenset[tuple[int, int]]:
         """Samples and steps that it holds rows of; empty where they are not known."""
-        if self.samples is None or isinstance(self.steps, str):
-            return frozenset()
-        steps = (
-            self.steps
-            if isinstance(self.steps, Tensor)
-            else torch.full_like(self.samples, self.steps)
-        )
-        return frozenset(zip(*(part.tolist() for part in self._cells(steps)), strict=True))
+        return frozenset() if isinstance(self.steps, str) else self._pairs
 
-    def _cells(self, steps: Tensor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        assert self.samples is not None
-        pairs = np.unique(np.stack([self.samples.numpy(), steps.numpy()]), axis=1)
-        return pairs[0], pairs[1]
+    @cached_property
+    def _pairs(self) -> frozenset[tuple[int, int]]:
+        """Samples and steps, 0 for all where no step is known."""
+        if self.samples is None:
+            return frozenset()
+        step = self.steps if isinstance(self.steps, int) else 0
+        one = torch.full_like(self.samples, step)
+        steps = self.steps if isinstance(self.steps, Tensor) else one
+        return frozenset(zip(self.samples.tolist(), steps.tolist(), strict=True))
 
 
 def by_row(labels: Labels) -> Labels:

@@ -100,7 +100,7 @@ class DataFlow:
         self.begins = 0
 
     def read(self, tensor: Tensor) -> Labels:
-        """The labels of a tensor; a dimension of length T that was made by expanding holds steps."""
+        """The labels of a tensor; a dimension of length T made by expanding holds the steps."""
         found = self.labels.of(tensor)
         if self._is_unfinished(tensor):
             found = found.copy()
@@ -343,7 +343,7 @@ class DataFlow:
             return
         if func.overloadpacket not in (aten.select, aten.slice):
             return
-        dim, at = (*args[1:], 0, 0)[:2] if len(args) > 2 else (*args[1:], 0)[:1] + (0,)
+        dim, at = [*args[1:], 0, 0][:2]
         lengths = whole.shape[dim], result.shape[dim] if result.dim() == whole.dim() else 1
         if lengths == (self._steps, 1):
             taken = self._taken[whole.untyped_storage()._cdata, whole.stride(dim)]
@@ -419,7 +419,7 @@ def _carried(
         return _of_product(func, args, held, to)
     dim = bound(func, args, kwargs).get("dim") if row.placed_by == "values" else None
     if isinstance(dim, int) and held[0][0].dim() == dims > 0:  # sorted along one dimension
-        x, one = held[0]
+        _, one = held[0]
         return label.elementwise([(to, label.merged_over(one, [dim % dims]))], to)
     if row.kind == "moves" and row.placed_by != "values":
         return _of_move(func, row, args, kwargs, index, held, to)
@@ -484,7 +484,7 @@ def _of_product(func: Any, args: Any, held: list[tuple[Tensor, Labels]], to: Ten
                 )
             )
     if len(held) and all(x.dim() == to.dim() for x, _ in held):  # attention, recurrent layers
-        inner = [label.merged_over(one, [d for d in range(2, x.dim())]) for x, one in held]
+        inner = [label.merged_over(one, list(range(2, x.dim()))) for x, one in held]
         return label.elementwise([(to, one) for one in inner], to)
     return label.unruled([one for _, one in held], to.dim())
 

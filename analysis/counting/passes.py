@@ -206,7 +206,8 @@ def _difference(
     """Where the first sample of a batch does something else alone, if it does.
 
     Args:
-        log, alone: Of the batch, and of its first sample alone.
+        log: Of the batch.
+        alone: Of its first sample alone.
         batch: What ran.
         exact: Whether counts have to be equal; else a few may differ by rounding.
         values: Whether spikes and non-zeros are compared too, not only sizes.

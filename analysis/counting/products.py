@@ -1,7 +1,8 @@
 """What one execution of a weight operation comes to: exact counts per row of its leading axis.
 
-First fan-out: how many (output, tap) pairs read each position, in closed form and cached. Three forms cover every operation: an input that meets weights, two activations that meet each
-other, and attention probabilities that nobody sees.
+First fan-out: how many (output, tap) pairs read each position, in closed form and cached. Then
+three forms, which cover every operation: an input that meets weights, two activations that meet
+each other, and attention probabilities that nobody sees. Last the weights of the model.
 """
 
 from __future__ import annotations

@@ -87,7 +87,9 @@ class Scopes:
         self.in_neuron, self.is_followed = False, True
         self._calls.clear()
         enter = global_hooks.register_module_forward_pre_hook(self._enter)
-        leave = global_hooks.register_module_forward_hook(self._leave, always_call=True)
+        leave = global_hooks.register_module_forward_hook(
+            self._leave_with, with_kwargs=True, always_call=True
+        )
         neurons = [m for m in self.names if self._is_neuron(m) and "forward" not in vars(m)]
         try:
             for module in neurons:  # whose forward() may be called without the hooks
@@ -109,7 +111,7 @@ class Scopes:
         try:
             output = forward(*args, **kw)
         finally:
-            self._leave(module, args, output)
+            self._leave(module, (args, kw), output)
         return output
 
     def _enter(self, module: nn.Module, inputs: Any) -> None:
@@ -126,6 +128,9 @@ class Scopes:
         if begins:
             self.is_followed = module in self._weighs
             self._on_enter(scope, inputs)
+
+    def _leave_with(self, module: nn.Module, inputs: Any, named: Any, output: Any) -> None:
+        self._leave(module, (inputs, named), output)
 
     def _leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if not self._stack or self._stack[-1].module is not module:

@@ -245,16 +245,15 @@ def by_turn(logs: Sequence[Log], turns: Turns | None, steps: int) -> list[tuple[
 
 def without_refuted(logs: Sequence[Log]) -> list[Log]:
     """Executions without the steps that a known neuron layer refuted: those before any of them."""
-    return [
-        _at(log, "unknown")
-        if log.rows.inferred or not any(log.upstream if isinstance(log, SiteLog) else [True])
-        else log
-        for log in logs
-    ]
+    return [_at(log, "unknown") if _is_refuted(log) else log for log in logs]
+
+
+def _is_refuted(log: SiteLog | SpikeLog) -> bool:
+    return log.rows.inferred or (isinstance(log, SiteLog) and not any(log.upstream))
 
 
 def _walks(logs: Sequence[Log], steps: int) -> list[tuple[SiteKey, Log]]:
-    """Executions of a module that walk over the steps, in one call of it or in several, as one site."""
+    """Executions of a module that walk over the steps, in one or several calls, as one site."""
     inside = Counter((log.key.name, log.key.call, _weights_of(log)) for log in logs)
     groups: dict[Hashable, list[Log]] = defaultdict(list)
     for log in logs:

@@ -11,14 +11,13 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from analysis.counting.labels import Counts
 from analysis.counting.origins import NeuronPlace
 from analysis.counting.products import Side
+from analysis.counting.series import MomentSums, Series
 from analysis.counting.sites import (
     Call,
     PassLog,
@@ -49,130 +48,6 @@ from analysis.records import (
 
 Quantity = Literal["operand", "other", "pairs", "operand nonzeros", "other nonzeros"]
 Place = tuple[str, int]  # a neuron layer and its call
-
-
-@dataclass
-class Series:
-    """One quantity over batches: its total, and where it belongs as far as that is known."""
-
-    keep: bool
-    total: int = 0  # a Python integer: data sets may pass 2**63
-    by_step: npt.NDArray[np.object_] | None = field(default_factory=lambda: np.zeros(0, object))
-    batch: Counts | None = None  # by sample and step, of the batch that is being added
-    known: bool = True  # whether the sample of every count is
-    kept: list[tuple[int, Counts]] = field(default_factory=list)  # with the first one's number
-
-    def add(self, total: int, counts: Counts | None, steps: int) -> None:
-        """Takes in one execution; ``counts`` by sample and step, if that is known."""
-        self.total += total
-        if counts is None:
-            self.known, self.by_step = False, None
-            return
-        if counts.shape[1] != steps:
-            self.by_step = None if steps > 1 else self.by_step
-        if self.by_step is not None:
-            self.by_step = counts.sum(0, dtype=object) + (self.by_step if len(self.by_step) else 0)
-        self.batch = counts if self.batch is None else _added(self.batch, counts)
-
-    def end_batch(self, first: int) -> None:
-        """Ends a batch whose first sample has this number."""
-        if self.keep and self.batch is not None:
-            self.kept.append((first, self.batch))
-        self.batch = None
-
-    def totals(self, steps: int) -> tuple[int, ...] | None:
-        """Sums over samples, by step; None where that is not known for all of it."""
-        if self.by_step is None:
-            return None
-        return tuple(int(n) for n in self.by_step) if len(self.by_step) else (0,) * steps
-
-    def rows(self, samples: int, steps: int) -> tuple[tuple[int, ...], ...]:
-        """The kept counts, one row per sample: zeros for a sample that was never here."""
-        width = steps if self.by_step is not None else 1
-        table = np.zeros((samples, width), dtype=np.int64)
-        for first, counts in self.kept:
-            whole = counts if counts.shape[1] == width else counts.sum(1, keepdims=True)
-            table[first : first + len(counts)] = whole
-        return tuple(map(tuple, table.tolist()))
-
-    def come_after(self, samples: int) -> None:
-        """Numbers the kept samples anew: so many of other processes go before them."""
-        self.kept = [(samples + first, counts) for first, counts in self.kept]
-
-    def merge(self, other: Series) -> None:
-        """Takes in what another process counted."""
-        self.total += other.total
-        self.known = self.known and other.known
-        if self.by_step is None or other.by_step is None:
-            self.by_step = None
-        elif len(other.by_step):
-            self.by_step = other.by_step + (self.by_step if len(self.by_step) else 0)
-        self.kept += other.kept
-
-
-def _added(known: Counts, new: Counts) -> Counts:
-    """Counts by sample of two executions together; by step as well if both have steps."""
-    if known.shape != new.shape:
-        known, new = known.sum(1, keepdims=True), new.sum(1, keepdims=True)
-    return known + new
-
-
-class MomentSums:
-    """Mean and scatter of counts over samples, merged batch by batch (Chan et al., 1983)."""
-
-    def __init__(self) -> None:
-        self.samples = 0
-        self._columns: list[str] = []
-        self._mean = np.zeros(0)
-        self._scatter = np.zeros((0, 0))
-
-    def add(self, samples: int, series: Mapping[str, Series]) -> None:
-        """Takes in one batch; a column that was never seen before was 0 until now."""
-        self._grow(series)
-        values = np.zeros((samples, len(self._columns)))
-        for position, name in enumerate(self._columns):
-            batch = series[name].batch
-            values[:, position] = 0 if batch is None else batch.sum(1)
-        mean = values.mean(0)
-        deviations = values - mean
-        self._combine(samples, mean, deviations.T @ deviations)
-
-    def merge(self, other: MomentSums) -> None:
-        """Takes in what another process counted."""
-        self._grow(other._columns)
-        order = [self._columns.index(name) for name in other._columns]
-        mean, scatter = np.zeros_like(self._mean), np.zeros_like(self._scatter)
-        mean[order] = other._mean
-        scatter[np.ix_(order, order)] = other._scatter
-        self._combine(other.samples, mean, scatter)
-
-    def _combine(
-        self, samples: int, mean: npt.NDArray[np.float64], scatter: npt.NDArray[np.float64]
-    ) -> None:
-        total, shift = self.samples + samples, mean - self._mean
-        if not total:
-            return
-        self._scatter += scatter + np.outer(shift, shift) * (self.samples * samples / total)
-        self._mean += shift * (samples / total)
-        self.samples = total
-
-    def _grow(self, names: Iterable[str]) -> None:
-        new = [name for name in names if name not in self._columns]
-        self._columns += new
-        self._mean = np.pad(self._mean, (0, len(new)))
-        self._scatter = np.pad(self._scatter, (0, len(new)))
-
-    def moments(self, final: Mapping[str, tuple[str, float]]) -> Moments:
-        """Everything so far of some columns, under their final names and in their final units."""
-        keep = [i for i, name in enumerate(self._columns) if name in final]
-        names = [final[self._columns[i]][0] for i in keep]
-        units = np.array([final[self._columns[i]][1] for i in keep])
-        scatter = self._scatter[np.ix_(keep, keep)] / np.outer(units, units)
-        return Moments(
-            columns=tuple(names),
-            mean=tuple((self._mean[keep] / units).tolist()),
-            scatter=tuple(tuple(row) for row in scatter.tolist()),
-        )
 
 
 def _joined(known: Origin, levels: Levels, new: Origin, new_levels: Levels) -> Origin:
@@ -419,12 +294,13 @@ class NeuronTally:
 
     def merge(self, other: NeuronTally) -> None:
         """Takes in what another process counted at the same layer."""
-        for mine, theirs in zip(self.series(), other.series(), strict=True):
-            mine.merge(theirs)
+        for series, more in zip(self.series(), other.series(), strict=True):
+            series.merge(more)
         mine, theirs = self.by_neuron, other.by_neuron
-        fits = isinstance(mine, int) or (isinstance(theirs, Tensor) and mine is not None
-                                         and mine.shape == theirs.shape)  # fmt: skip
-        self.by_neuron = mine + theirs if fits and theirs is not None and mine is not None else None
+        fits = isinstance(mine, int) or (
+            isinstance(mine, Tensor) and isinstance(theirs, Tensor) and mine.shape == theirs.shape
+        )
+        self.by_neuron = mine + theirs if fits and mine is not None and theirs is not None else None
         self.neurons = max(self.neurons, other.neurons)
         self.lives += other.lives
         self.counts = self.counts or other.counts
@@ -630,7 +506,9 @@ class Ledger:
     def _add_neuron(self, call: Call[SpikeLog], samples: int) -> None:
         place = (call.key.name, call.key.call)
         if place not in self.neurons:
-            self.neurons[place] = NeuronTally(*place, *(Series(self._keep) for _ in range(3)))
+            self.neurons[place] = NeuronTally(
+                *place, Series(self._keep), Series(self._keep), Series(self._keep)
+            )
         for log in call.logs:
             self.neurons[place].add(log, samples, self.steps)
 
@@ -727,17 +605,20 @@ class Ledger:
             return Moments(columns=(), mean=(), scatter=())
         return self.moments.moments(self.columns())
 
+    def _tallies(self) -> list[SiteTally | NeuronTally]:
+        return [*self.neurons.values(), *self.sites.values()]
+
     def columns(self) -> dict[str, tuple[str, float]]:
         """Final names and units of the moments' columns, by the names used while counting."""
         found: dict[str, tuple[str, float]] = {}
-        for tally in (*self.neurons.values(), *self.sites.values()):
+        for tally in self._tallies():
             found |= tally.columns()
         return found
 
     def series(self) -> dict[str, Series]:
         """Everything that varies from sample to sample, by the name it has while counting."""
         found: dict[str, Series] = {}
-        for tally in (*self.neurons.values(), *self.sites.values()):
+        for tally in self._tallies():
             found |= tally.running()
         return found
 

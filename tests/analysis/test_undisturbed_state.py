@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.modules import module as global_hooks
 from torch.nn.utils import prune, weight_norm
 
-from analysis.counting.state import Held, fresh, hooks_apart, modules_of, undisturbed
+from analysis.undisturbed import Held, fresh, hooks_apart, modules_of, undisturbed
 
 
 class Holder(nn.Module):
