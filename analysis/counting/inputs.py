@@ -171,7 +171,7 @@ def split(batch: Any, model: nn.Module, run: Any) -> tuple[tuple[Any, ...], dict
     A pair is inputs and labels, unless the model wants as many arguments as the tuple holds.
     """
     inputs, labels = batch, None
-    if isinstance(batch, list | tuple):
+    if isinstance(batch, list | tuple) and not isinstance(batch, nn.utils.rnn.PackedSequence):
         wanted = _arguments_wanted(run)
         if wanted > 1 and len(batch) == wanted and all(isinstance(x, Tensor) for x in batch):
             inputs = tuple(batch)

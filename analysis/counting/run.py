@@ -148,7 +148,8 @@ class Counting:
             return [made_batch(args, kwargs, labels, self.steps, said, told=True)]
         plain = made_batch(args, kwargs, labels, self.steps, said, told=False)
         clips = (x for x in plain.tensors if x.dim() in (3, 5))
-        known = next(filter(None, (self.neurons.layout(x, self.steps) for x in clips)), None)
+        orders_known = (self.neurons.layout(x, self.steps) for x in clips)
+        known = next((order for order in orders_known if order is not None), None)
         first: TimeLayout | None = self.options.time_layout if known is None else known
         orders: tuple[TimeLayout | None, ...] = (first, "BT", "TB")
         found = [replace(plain, layout=said)] if known is None else []

@@ -129,8 +129,9 @@ class Scopes:
             self.is_followed = module in self._weighs
             self._on_enter(scope, inputs)
 
-    def _leave_with(self, module: nn.Module, inputs: Any, named: Any, output: Any) -> None:
-        self._leave(module, (inputs, named), output)
+    def _leave_with(self, module: nn.Module, inputs: Any, *named_and_output: Any) -> None:
+        *named, output = named_and_output  # torch leaves out the named ones after an exception
+        self._leave(module, (inputs, *named), output)
 
     def _leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         if not self._stack or self._stack[-1].module is not module:

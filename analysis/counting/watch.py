@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._mode_utils import no_dispatch
@@ -302,20 +303,28 @@ class Watch(TorchDispatchMode):
 
     def _enter(self, scope: Scope, inputs: Any) -> None:
         """Compares the steps of a known neuron layer's input with those that were inferred."""
-        axis = self._neurons.time_axis(scope.module)
         x = next(iter(_floating(inputs)), None)
-        if self._steps == 1 or axis is None or x is None or x.dim() <= axis:
+        told = None if x is None or self._steps == 1 else self._told(scope.module, x)
+        if x is None or told is None:
             return
         with no_dispatch():
-            if x.shape[axis] != self._steps:
-                return
             self._log.stepped = True
             steps = self.flow.read(x)[STEP]
-            told = label.along(label.nothing(x.dim()), STEP, axis, self._steps, self._steps)[STEP]
-            if (steps == label.NONE).all() and x.stride(axis):
+            if (steps == label.NONE).all() and any(x.stride()):
                 self.flow.at_one_step |= self.flow.of(x).once  # its steps were there before
-            elif (steps >= 0).any() and not _equal(steps, told):
+            elif (steps >= 0).any() and not _equal(steps, told[STEP]):
                 self._log.refuted = True
+
+    def _told(self, module: nn.Module, x: Tensor) -> Labels | None:
+        """Where a known neuron layer has its steps in a tensor of its own, if it walks over T."""
+        steps, axis = self._steps, self._neurons.time_axis(module)
+        rows = self._neurons.rows(module)
+        if axis is not None and x.dim() > axis and x.shape[axis] == steps:
+            return label.along(label.nothing(x.dim()), STEP, axis, steps, steps)
+        if rows is None or not x.dim() or len(x) != self._samples * steps or steps not in rows:
+            return None
+        of_rows = np.arange(len(x), dtype=np.int16).reshape(-1, *[1] * (x.dim() - 1))
+        return np.stack([of_rows // steps, of_rows % steps])
 
     def _leave(self, scope: Scope, inputs: Any, output: Any) -> None:
         if self.scopes.in_neuron:
@@ -330,8 +339,8 @@ class Watch(TorchDispatchMode):
                 self._log.spikes = [s for s in self._log.spikes
                                     if (s.key.name, s.key.call) not in found.replaces]  # fmt: skip
             source = _source(given, spikes)
-            axis = self._neurons.time_axis(scope.module)
-            self._label_outputs(output, source, axis)
+            walks = self._steps > 1 and self._told(scope.module, spikes) is not None
+            self._label_outputs(scope.module, output, source)
             self._note_reached(scope, given, spikes)
             fired = self._neurons.emits_spikes(scope)
             near = (place for x in given for place in self.flow.of(x).upstream)
@@ -341,25 +350,25 @@ class Watch(TorchDispatchMode):
                     tensor, (scope.name, scope.call), fired=fired and tensor is spikes
                 )
             self._log.spikes.append(self._spike_log(scope, spikes))
-        self._log.sites += inside_neuron(
-            self._inner, self._steps if axis is not None else 1, scope.call
-        )
+        self._log.sites += inside_neuron(self._inner, self._steps if walks else 1, scope.call)
         self._inner = []
 
     def _is_spikes(self, tensor: Tensor) -> bool:
         """Whether a tensor is known as spikes that a neuron gave out before."""
         return self.flow.of(tensor).origin == "spikes"
 
-    def _label_outputs(self, output: Any, source: Tensor | None, axis: int | None) -> None:
+    def _label_outputs(self, module: nn.Module, output: Any, source: Tensor | None) -> None:
         """Outputs lie like the input; a known layer tells where its steps are."""
         for tensor in _floating(output):
             if source is not None and not self.flow.knows(tensor):
                 self.flow.mark(tensor, self.flow.of(source))
                 self.flow.copy_labels(tensor, source)
-            if axis is not None and tensor.dim() > axis and tensor.shape[axis] == self._steps > 1:
-                found = self.flow.read(tensor).copy()
-                found[STEP] = label.NONE
-                found = label.along(found, STEP, axis, self._steps, self._steps)
+            told = None if self._steps == 1 else self._told(module, tensor)
+            if told is not None:
+                found = self.flow.read(tensor)
+                shape = np.broadcast_shapes(found.shape, told.shape)
+                found = np.broadcast_to(found, shape).copy()
+                found[STEP] = told[STEP]
                 self.flow.mark(tensor, replace(self.flow.of(tensor), inferred=False))
                 self.flow.labels.write(tensor, label.compact(found))
 

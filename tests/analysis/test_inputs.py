@@ -178,3 +178,49 @@ def test_labels_are_one_class_per_sample_or_no_accuracy_is_known():
     for targets in (torch.rand(6, 3), torch.rand(6)):
         report = analysis.analyze(model, [(X, targets)], steps=1)
         assert report.run.correct is None
+
+
+class Branches(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return torch.cond(x.sum() > 0, self.layer, torch.relu, (x,))
+
+
+def test_operators_that_run_functions_of_their_own_are_refused_in_words():
+    with pytest.raises(analysis.InputError, match="torch's operator cond"):
+        analysis.analyze(Branches(), [X], steps=1)
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "words"),
+    [
+        (nn.LazyLinear(3), X, "'weight' is not initialised yet"),
+        (nn.GRU(4, 3), nn.utils.rnn.pack_padded_sequence(torch.rand(5, 2, 4), [5, 3]), "packed"),
+    ],
+)
+def test_layers_and_sequences_without_a_shape_are_refused_in_words(model, inputs, words):
+    with pytest.raises(analysis.InputError, match=words):
+        analysis.analyze(model, [inputs], steps=1)
+
+
+@pytest.mark.filterwarnings("ignore:.*nested tensors.*:UserWarning")
+def test_nested_tensors_are_refused_in_words():
+    nested = torch.nested.nested_tensor([X[:2], X[:3]])
+    with pytest.raises(analysis.InputError, match="the inputs are nested"):
+        analysis.analyze(nn.Linear(4, 3), [nested], steps=1)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16])
+def test_small_integers_are_events_in_the_precision_of_the_model(dtype):
+    layer = nn.Linear(4, 3, bias=False).double()
+    (site,) = analysis.analyze(layer, [(X > 0.5).to(dtype)], steps=1).run.sites
+    assert (site.operand, site.synops) == ("spike", 3 * int((X > 0.5).sum()))
+
+
+def test_a_tuple_holds_as_many_inputs_as_the_model_wants():
+    model, (left, right) = nn.Bilinear(3, 4, 2, bias=False), (torch.rand(5, 3), torch.rand(5, 4))
+    (first, second) = analysis.analyze(model, [(left, right)], steps=1).run.sites
+    assert (first.dense_macs, second.dense_macs) == (5 * 3 * 4 * 2, 5 * 4 * 2)
