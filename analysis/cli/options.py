@@ -71,9 +71,9 @@ NeuronPaths = Annotated[
     list[str] | None,
     typer.Option(
         "--neurons",
-        metavar="PATH",
+        metavar="NAME",
         rich_help_panel=_RUN,
-        help="a spiking layer of --model that is not found by itself; may be repeated",
+        help="spiking layers of --model that are not found: path, pattern or class; repeatable",
     ),
 ]
 TimeOrder = Annotated[
@@ -82,7 +82,7 @@ TimeOrder = Annotated[
         "--time-layout",
         metavar="ORDER",
         rich_help_panel=_RUN,
-        help="where steps lie in --model, if it had to be guessed: BT, TB or loop",
+        help="where steps lie in --model, if sizes do not tell: BT, TB or loop",
     ),
 ]
 Samples = Annotated[
