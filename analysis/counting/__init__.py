@@ -1,4 +1,6 @@
-"""A running model -> a `Run` of exact counts. The files, in the order a tensor meets them:
+"""A running model -> a `Run` of exact counts.
+
+The files, in the order a tensor meets them:
 
 inputs      models, batches and answers as a caller has them
 run         the batches of a run, its warnings, its result

@@ -134,8 +134,9 @@ class DataFlow:
         known = self.of(spikes)
         origin = "spikes" if fired or known.origin == "weight" else known.origin
         hops = 0 if fired else known.hops  # it may turn out to be none
-        marked = replace(known, origin=origin, padding=(), upstream=(neuron,), hops=hops)
-        self.mark(spikes, replace(marked, once=_NOBODY))
+        once = _NOBODY if fired else known.once
+        marked = replace(known, origin=origin, upstream=(neuron,), hops=hops, once=once)
+        self.mark(spikes, replace(marked, padding=()))
 
     def copy_labels(self, result: Tensor, source: Tensor) -> None:
         """Gives a tensor the labels of another one, along the dimensions they share in front."""

@@ -191,11 +191,6 @@ class WeightProduct:
         """See `Product`."""
         return self.values
 
-    def for_each(self, samples: int) -> WeightProduct:
-        """The product as often as there are samples, one after another."""
-        values = self.values.repeat(samples, *[1] * (self.values.dim() - 1))
-        return replace(self, values=values, biased_outputs=self.biased_outputs * samples)
-
     def count(self, reader: OperandReader, padding: Padding) -> Counted:
         """See `Product`."""
         reading = reader.read(self.values)

@@ -409,9 +409,9 @@ class Ledger:
             constant_work: Elementwise work that no sample has a part in; it is left out.
         """
         stands = standing(log, self.steps)
-        ran = [site for site in log.sites if site.key not in constants]
-        for key, macs in ((s.key, s.counted.dense) for s in log.sites if s.key in constants):
-            self.constants[key] = macs
+        folded = [s for s in log.sites if s.rows.free and s.key in constants]
+        self.constants |= {site.key: site.counted.dense for site in folded}
+        ran = [site for site in log.sites if not (site.rows.free and site.key in constants)]
         if log.refuted:
             ran, log.spikes = without_refuted(ran), without_refuted(log.spikes)
         for site in calls_of(by_turn(ran, turns, self.steps)):
