@@ -73,7 +73,7 @@ NeuronPaths = Annotated[
         "--neurons",
         metavar="NAME",
         rich_help_panel=_RUN,
-        help="spiking layers of --model that are not found: path, pattern or class; repeatable",
+        help="a spiking layer of --model: path, pattern or class; may be repeated",
     ),
 ]
 TimeOrder = Annotated[

@@ -213,31 +213,38 @@ def _difference(
         values: Whether spikes and non-zeros are compared too, not only sizes.
     """
     together, one = _shares(log, batch), _shares(alone, replace(batch, samples=1))
-    for (layer, quantity), (size, counts) in one.items():
-        other = together.get((layer, quantity))
-        if other is None:
-            return Difference(layer, quantity, 0, size)
-        if other[0] != size:
-            return Difference(layer, "elements", other[0], size)
+    for layer, quantity in {**one, **together}:
+        size, counts = one.get((layer, quantity), (0, 0))
+        other, found = together.get((layer, quantity), (0, 0))
+        if other != size:
+            return Difference(layer, "elements", other, size)
         allowed = 0 if exact else _FLIPS * size + 2
-        if values and abs(other[1] - counts) > allowed:
-            return Difference(layer, quantity, other[1], counts)
-    extra = next((key for key in together if key not in one), None)
-    return Difference(*extra, together[extra][0], 0) if extra else None
+        if values and abs(found - counts) > allowed:
+            return Difference(layer, quantity, found, counts)
+    return None
 
 
 def _shares(log: PassLog, batch: Batch) -> dict[tuple[str, str], tuple[int, int]]:
-    """Elements and non-zeros of the first sample, by layer and quantity, where they are known."""
-    found: dict[tuple[str, str], tuple[int, int]] = {}
+    """What the first sample has of every count, in all executions of a layer together.
+
+    By layer and quantity: the size that the count is out of (elements, dense MACs, outputs), and
+    the count itself.
+    """
+    found: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
+
+    def add(one: SiteLog | SpikeLog, quantity: str, size: int, counts: Tensor) -> None:
+        share = found[one.key.name or "(model)", quantity]
+        share[0] += _size(one, batch, size)
+        share[1] += _of_first(one, batch, counts)
+
     for site in log.sites:
         if not site.rows.free:
-            side = site.counted.operand
-            pair = _of_first(site, batch, side.nonzeros), _size(site, batch, side.elements)
-            found[str(site.key), "non-zero inputs"] = pair[1], pair[0]
+            counted = site.counted
+            add(site, "non-zero inputs", counted.operand.elements, counted.operand.nonzeros)
+            add(site, "synaptic operations", counted.dense, counted.operand.synops)
     for spikes in log.spikes:
-        pair = _of_first(spikes, batch, spikes.nonzeros), _size(spikes, batch, spikes.outputs)
-        found[str(spikes.key), "spikes"] = pair[1], pair[0]
-    return found
+        add(spikes, "spikes", spikes.outputs, spikes.nonzeros)
+    return {key: (size, count) for key, (size, count) in found.items()}
 
 
 def _of_first(log: SiteLog | SpikeLog, batch: Batch, counts: Tensor) -> int:

@@ -10,8 +10,9 @@ from torch import nn
 from torch.nn.modules import module as global_hooks
 
 from analysis.counting import neurons as neurons_file
-from analysis.counting.neurons import Framework, Neurons, OperandReader, register_framework
+from analysis.counting.neurons import Neurons, OperandReader
 from analysis.errors import InputError
+from analysis.frameworks import Framework, register_framework
 
 X = torch.tensor([[0.2, 0.4, 0.6, 1.0]])  # three values above 0.3
 
