@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules import module as global_hooks
 
-from analysis.counting import neurons as neurons_file
+from analysis import frameworks as frameworks_file
 from analysis.counting.neurons import Neurons, OperandReader
 from analysis.errors import InputError
 from analysis.frameworks import Framework, register_framework
@@ -378,9 +378,9 @@ def test_what_is_no_name_is_refused_in_one_line():
 
 @pytest.fixture
 def registered():
-    before = list(neurons_file._from_outside)
+    before = list(frameworks_file._from_outside)
     yield register_framework
-    neurons_file._from_outside[:] = before
+    frameworks_file._from_outside[:] = before
 
 
 class Lab(nn.Module):
@@ -401,10 +401,10 @@ def test_a_framework_from_outside_is_registered_once(registered):
     framework = Framework(
         neurons=(f"{__name__}.Lab",), reset="forget", counts=True, time_axis=lambda neuron: 2
     )
-    size = len(neurons_file._from_outside)
+    size = len(frameworks_file._from_outside)
     registered(framework)
     registered(framework)
-    assert len(neurons_file._from_outside) == size + 1
+    assert len(frameworks_file._from_outside) == size + 1
     model = nn.Sequential(Lab())
     neurons = Neurons(model)
     assert neurons.is_neuron(model[0])
