@@ -7,7 +7,7 @@ and every count must be its share in the batch. Where it is not, samples are run
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -159,7 +159,12 @@ class Passes:
                     fewer, more = free, _free(self._run(batch.twice())[0])
             except _CANT_RUN:
                 fewer, more = free, {}
-        constant = {key for key, size in fewer.items() if more.get(key) == size}
+        times, again = (Counter(map(_place, sizes)) for sizes in (fewer, more))
+        constant = {
+            key
+            for key, size in fewer.items()
+            if more.get(key) == size and times[_place(key)] == again[_place(key)]
+        }
         self._decided |= free.keys()
         self.constants |= {key for key in constant if isinstance(key, SiteKey)}
         self.constant_work |= {key for key in constant if not isinstance(key, SiteKey)}
@@ -167,9 +172,9 @@ class Passes:
     def _undivided(self, log: PassLog, batch: Batch) -> Difference | None:
         """The first layer whose counts can't be divided among the samples."""
         for site in log.sites:
-            synops = site.counted.operand.synops
-            known = site.key in self.constants
-            if not known and site.rows.fold(synops, batch.samples, batch.steps) is None:
+            known = site.rows.free and site.key in self.constants
+            counts = () if known else site.counted.quantities
+            if any(site.rows.fold(c, batch.samples, batch.steps) is None for c in counts):
                 return Difference(str(site.key), "synaptic operations", None, None)
         for spikes in log.spikes:
             if spikes.rows.fold(spikes.nonzeros, batch.samples, batch.steps) is None:
@@ -186,6 +191,11 @@ def _free(log: PassLog) -> dict[Hashable, int]:
     found: dict[Hashable, int] = {s.key: s.counted.dense for s in log.sites if s.rows.free}
     found.update(numbered_work(log))
     return found
+
+
+def _place(key: Any) -> Hashable:
+    """Where an operation is, without how manieth it is there: a loop over samples has more."""
+    return key.name if isinstance(key, SiteKey) else key[:2]
 
 
 def numbered_work(log: PassLog) -> dict[Hashable, int]:

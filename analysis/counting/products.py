@@ -125,6 +125,13 @@ class Counted:
     dense: int
     inside: int
 
+    @property
+    def quantities(self) -> list[Tensor]:
+        """All counts per row."""
+        sides = [side for side in (self.operand, self.other) if side is not None]
+        found = [counts for side in sides for counts in (side.nonzeros, side.synops)]
+        return found if self.pairs is None else [*found, self.pairs]
+
 
 class Product(Protocol):
     """A weight operation that can be counted."""

@@ -209,7 +209,7 @@ def turns_of(log: PassLog, steps: int, *, looped: bool | None) -> Turns | None:
     calls = Counter(everything)
     # Of fewer turns than T only those are certain in which every layer is called once, and in
     # which no neuron layer has several steps at a time, as pieces of a clip have.
-    pieces = any(isinstance(one.rows.steps, Tensor) and not one.rows.inferred for one in log.spikes)
+    pieces = any(isinstance(one.rows.steps, Tensor) for one in log.spikes)
     least = 1 if looped else steps if pieces else 2
     for number in range(steps, least - 1, -1):
         once = set(calls.values()) == {number}
