@@ -48,7 +48,7 @@ class Network(nn.Module):
 
 
 # Loops over rows, as many as there may be steps: at which step they ran is not told.
-UNKNOWN_STEPS = {"recurrent over rows", "loop over rows"}
+UNKNOWN_STEPS = {"recurrent over rows", "loop over rows", "adaptive pools"}
 
 
 @pytest.mark.parametrize("layout", ["loop", "loop over a clip", "BT", "TB", "clip"])
