@@ -52,7 +52,7 @@ UNKNOWN_STEPS = {"recurrent over rows", "loop over rows", "adaptive pools"}
 
 
 @pytest.mark.parametrize("layout", ["loop", "loop over a clip", "BT", "TB", "clip"])
-@pytest.mark.parametrize("steps", [2, 3, SIZE])
+@pytest.mark.parametrize("steps", [pytest.param(2, marks=pytest.mark.slow), 3, SIZE])
 @pytest.mark.parametrize("name", BLOCKS)
 def test_a_block_is_counted_once_per_step_whatever_its_sizes(name, steps, layout):
     torch.manual_seed(0)
