@@ -57,17 +57,17 @@ def analyze(
 
     Args:
         model: Any torch model whose leading axis holds samples, or samples x steps.
-        batches: Tensors ``(B, ...)`` or dictionaries of arguments, or (either, labels) for the
-            accuracy as well.
+        batches: Tensors ``(B, ...)``, dictionaries or tuples of arguments, or any of these with
+            labels for the accuracy as well. All tensors in them are inputs.
         steps: Simulation steps T; taken from ``model.steps`` if the model has it.
         convention: How operations are booked, by name or as a record.
         technology: Price list, by name, as a record, or the path of a TOML file.
         roles: Patterns of module paths -> role, before what the model itself declares.
-        neurons: Spiking neuron classes or module paths, besides those of known frameworks and
-            those that behave like one.
-        time_layout: Where data flow can't tell: whether inputs and rows hold samples, then
-            steps (``BT``), the other way round (``TB``), or the model runs once per step
-            (``loop``).
+        neurons: Spiking neuron classes, their names, module paths or patterns of them, besides
+            those of known frameworks and those that behave like one.
+        time_layout: Whether clips of inputs hold samples, then steps (``BT``), the other way
+            round (``TB``), or the model runs once per step (``loop``). It is believed: a wrong
+            one takes steps for samples.
         forward: Called with the inputs instead of the model, to loop over steps, say.
         per_sample: Whether to keep the exact counts of every sample.
         neuron_detail: Whether to count single neurons: channels, dead and saturated ones.
