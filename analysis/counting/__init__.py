@@ -15,6 +15,6 @@ values      what an operand holds, proven by how it was made or looked at
 origins     where tensors come from
 labels      which sample and step every element belongs to
 sites       which executions are one site, and which stand for all steps
-totals      sums over what ran; `series`: one quantity of them
+totals      sums over what ran; `tallies`: those of one site or neuron layer
 sampling, distributed    stopping once enough is known; several processes
 """

@@ -29,6 +29,7 @@ _PEEK = 4096  # then so many spread over the tensor, which costs as many cache m
 _PEEK_ROWS = 8
 _CHUNK = 1 << 19  # elements per pass, so that the scratch buffer stays in the cache
 _MOST_LEVELS = 33  # -16 ... 16 times a unit
+MOST_OF_NEURONS = 4096  # levels of a neuron layer's output that are kept apart
 _NEAR = 1e-5  # multiples of, say, 1/49 are rounded
 
 _BINARY = frozenset({0.0, 1.0})

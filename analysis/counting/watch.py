@@ -30,8 +30,7 @@ from analysis.counting.products import Product, Weights
 from analysis.counting.rules import products_in, rule_of
 from analysis.counting.scopes import Scope, Scopes
 from analysis.counting.sites import PassLog, SiteLog, SpikeLog, WorkLog, inside_neuron
-from analysis.counting.totals import MOST_OF_NEURONS
-from analysis.counting.values import OperandReader, levels_of
+from analysis.counting.values import MOST_OF_NEURONS, OperandReader, levels_of
 from analysis.errors import InputError
 from analysis.records import Origin, SiteKey
 from analysis.undisturbed import hooks_apart
