@@ -110,7 +110,7 @@ class Passes:
             alone, difference = self._check(batch, log)
         self._decide(batch, log, alone)
         if batch.samples > 1:
-            difference = difference or self._undivided(log, batch)
+            difference = self._undivided(log, batch) or difference
         if difference is not None and checks and self.unchecked is None:
             for other in batches:
                 again = None if other is batch else self._holds(other)

@@ -51,6 +51,28 @@ def test_sizes_are_compared_where_random_numbers_make_values_differ():
     )
 
 
+def test_statistics_of_the_batch_give_other_spikes_than_those_of_a_sample_alone():
+    class Normalised(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm2d(1, affine=False, track_running_stats=False)
+            self.layer = nn.Conv2d(1, 2, 1, bias=False)
+
+        def forward(self, x):
+            return self.layer((self.norm(x) > 0).to(x.dtype))
+
+    # Of the batch the first picture lies below the mean; of itself only half of it does.
+    x = torch.stack([torch.tensor([[[0.0, 1.0]]]), torch.tensor([[[8.0, 9.0]]])])
+    run = analysis.analyze(Normalised().double(), [x.double()], steps=1, per_sample=True).run
+    (site,) = run.sites
+    assert [c.counts for c in run.per_sample if c.kind == "site"] == [((2,), (2,))]
+    assert (
+        "layer: the first sample has 0 non-zero inputs in its batch and 1 alone"
+        in (one_at_a_time(run)[0])
+    )
+    assert (site.synops, site.dense_macs) == (4, 8)
+
+
 def test_a_batch_that_holds_the_check_runs_as_one():
     calls = []
 
