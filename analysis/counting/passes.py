@@ -20,6 +20,7 @@ from analysis.counting.inputs import Batch, TimeLayout
 from analysis.counting.labels import Counts
 from analysis.counting.operations import operation_of
 from analysis.counting.sites import PassLog, SiteLog, SpikeLog
+from analysis.errors import InputError
 from analysis.records import SiteKey
 
 _FLIPS = 0.05  # float32 flips change fewer of a layer's inputs or outputs than that
@@ -111,17 +112,41 @@ class Passes:
         self._decide(batch, log, alone)
         if batch.samples > 1:
             difference = self._undivided(log, batch) or difference
-        if difference is not None and checks and self.unchecked is None:
-            for other in batches:
-                again = None if other is batch else self._holds(other)
-                if again is not None:
-                    self._layout = other.layout
-                    return other, *again
+        if checks and self.unchecked is None:
+            believed = batch.told and any(map(batch.is_clip, batch.tensors))
+            looped = not believed and alone is not None and _loops_over_steps(log, alone, batch)
+            if difference is not None or looped:
+                held = self._another(batch, batches, difference)
+                if held is not None:
+                    return held
         if difference is not None and self.unchecked is None:
             self.one_by_one = difference
             return None
         self._layout = batch.layout
         return batch, log, outputs
+
+    def _another(
+        self, batch: Batch, batches: Sequence[Batch], difference: Difference | None
+    ) -> tuple[Batch, PassLog, Any] | None:
+        """The first other layout that holds the check, and a pass under it.
+
+        Raises:
+            InputError: If somebody said that it is this one.
+        """
+        for other in batches:
+            fits = other is not batch and (difference is not None or other.layout == "TB")
+            held = self._holds(other) if fits else None
+            if held is None:
+                continue
+            if batch.told:
+                raise InputError(
+                    f"time_layout={batch.layout!r} was given, but the model takes samples and "
+                    f"steps otherwise ({difference or 'it loops over the samples'}); "
+                    f"time_layout={other.layout!r} was tried and fits"
+                )
+            self._layout = other.layout
+            return other, *held
+        return None
 
     def _holds(self, batch: Batch) -> tuple[PassLog, Any] | None:
         """A pass under another layout, if the check holds there."""
@@ -180,6 +205,17 @@ class Passes:
             if spikes.rows.fold(spikes.nonzeros, batch.samples, batch.steps) is None:
                 return Difference(str(spikes.key), "spikes", None, None)
         return None
+
+
+def _loops_over_steps(log: PassLog, alone: PassLog, batch: Batch) -> bool:
+    """Whether layers run T times for T samples and once for one: a loop over an axis of length T.
+
+    Such a loop is over the steps, and what was taken for samples are the steps of clips.
+    """
+    if batch.samples != batch.steps:
+        return False
+    calls, once = (Counter(s.key.name for s in one.sites) for one in (log, alone))
+    return any(calls[layer] == batch.steps * once[layer] for layer in once)
 
 
 def _gpus(batch: Batch) -> list[int]:

@@ -145,7 +145,8 @@ class Counting:
         """The batch under every layout that it may have, the most likely one first."""
         said = self.options.time_layout
         if said in ("BT", "TB"):
-            return [made_batch(args, kwargs, labels, self.steps, said, told=True)]
+            both: tuple[TimeLayout, ...] = (said, "TB" if said == "BT" else "BT")
+            return [made_batch(args, kwargs, labels, self.steps, one, told=True) for one in both]
         plain = made_batch(args, kwargs, labels, self.steps, said, told=False)
         clips = (x for x in plain.tensors if x.dim() in (3, 5))
         orders_known = (self.neurons.layout(x, self.steps) for x in clips)

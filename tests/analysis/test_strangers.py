@@ -477,6 +477,46 @@ def test_an_expanded_picture_is_read_at_every_step():
     assert run.sites[0].static
 
 
+def memoryless(net, clip):  # (T, B, F)
+    return sum(net.last(net.fire(net.first(frame))) for frame in clip)
+
+
+def leaky(net, clip):  # (T, B, F)
+    membrane, outputs = 0, 0
+    for frame in clip:
+        membrane = 0.5 * membrane + net.first(frame)
+        spikes = net.fire(membrane)
+        membrane, outputs = membrane - spikes, outputs + net.last(spikes)
+    return outputs
+
+
+@pytest.mark.parametrize("layout", [None, "TB", "loop"])
+@pytest.mark.parametrize("samples", [3, 5])
+@pytest.mark.parametrize("forward", [memoryless, leaky])
+def test_a_loop_over_an_axis_as_long_as_the_steps_is_over_the_steps(forward, samples, layout):
+    net = Net(forward, first=same(4), fire=Fire(), last=nn.Linear(4, 3))
+    run = counted(net, random(5, samples, 4), steps=5, time_layout=layout)
+    assert run.samples == samples
+    assert [site.executions for site in run.sites] == [5, 5]
+    assert dense(run) == 5 * samples * (16 + 12)
+
+
+@pytest.mark.parametrize("forward", [memoryless, leaky])
+def test_a_layout_that_is_not_so_is_refused_with_the_one_that_is(forward):
+    net = Net(forward, first=same(4), fire=Fire(), last=nn.Linear(4, 3))
+    with pytest.raises(analysis.InputError, match="time_layout='TB' was tried and fits"):
+        counted(net, random(5, 3, 4), steps=5, time_layout="BT")
+
+
+def test_a_loop_over_the_samples_is_one_where_somebody_says_so():
+    def forward(net, clips):  # (B, T, F)
+        return torch.stack([net.last(net.fire(net.first(clip))).mean(0) for clip in clips])
+
+    net = Net(forward, first=same(4), fire=Fire(), last=nn.Linear(4, 3))
+    run = counted(net, random(5, 5, 4), steps=5, time_layout="BT")
+    assert (run.samples, dense(run)) == (5, 25 * (16 + 12))
+
+
 def test_columns_of_a_picture_may_be_steps():
     def forward(net, x):  # (B, C, H, W)
         membrane, outputs = 0, 0
