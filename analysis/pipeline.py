@@ -39,6 +39,7 @@ def analyze(
     roles: Mapping[str, Role] | None = None,
     neurons: Iterable[type[nn.Module] | str] = (),
     time_layout: Literal["BT", "TB", "loop"] | None = None,
+    inputs: Literal["auto", "events", "image"] | Mapping[str, str] = "auto",
     forward: Callable[..., Any] | None = None,
     per_sample: bool = False,
     neuron_detail: bool = False,
@@ -66,8 +67,10 @@ def analyze(
         neurons: Spiking neuron classes, their names, module paths or patterns of them, besides
             those of known frameworks and those that behave like one.
         time_layout: Whether clips of inputs hold samples, then steps (``BT``), the other way
-            round (``TB``), or the model runs once per step (``loop``). It is believed: a wrong
-            one takes steps for samples.
+            round (``TB``), or the model runs once per step (``loop``).
+        inputs: Whether the inputs hold ``events`` or an ``image``; ``auto`` goes by their values
+            over the whole run: {0, 1}, ternary and small whole numbers are events. One word for
+            all, or by the name of an argument, where ``*`` stands for anything.
         forward: Called with the inputs instead of the model, to loop over steps, say.
         per_sample: Whether to keep the exact counts of every sample.
         neuron_detail: Whether to count single neurons: channels, dead and saturated ones.
@@ -103,6 +106,7 @@ def analyze(
         roles=roles or {},
         neurons=neurons,
         time_layout=time_layout,
+        inputs=inputs,
         forward=forward,
         per_sample=per_sample,
         neuron_detail=neuron_detail,

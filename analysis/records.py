@@ -13,7 +13,8 @@ from functools import cached_property
 from typing import Any, Literal
 
 OperandKind = Literal["silent", "spike", "ternary", "graded", "real"]
-Origin = Literal["image", "current", "spikes", "gated-spikes", "pooled-spikes"]
+Origin = Literal["image", "events", "current", "spikes", "gated-spikes", "pooled-spikes"]
+InputKind = Literal["events", "image"]
 Role = Literal["stem", "gate", "spiking", "shortcut", "readout", "other"]
 Work = Literal["normalisation", "addition", "product", "activation", "pooling", "other", "bias"]
 
@@ -67,7 +68,8 @@ class SiteRecord:
         op: Kind of operation, such as ``conv2d`` or ``linear``.
         operand: What the values of its input are, over the whole run.
         unit: The value of one spike in its input; None where the values are no spikes.
-        origin: Where its input comes from, by data flow.
+        origin: Where its input comes from, by data flow: ``image`` or ``events``, if it is an input
+            of the model or made of such by moving, scaling, adding and pooling.
         static: Whether its input was the same, bit for bit, at all steps.
         executions: How often it ran per sample, a mean: T at every step, 1 if once for all steps,
             a fraction where some samples end early.
@@ -154,6 +156,34 @@ class SiteRecord:
 
 def _times(counts: Mapping[str, int] | None, times: int) -> Mapping[str, int] | None:
     return None if counts is None else {value: n * times for value, n in counts.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputRecord:
+    """One input of the model.
+
+    Attributes:
+        name: Of the argument, with the path inside a nest: ``x``, ``clips.left``, ``views[0]``.
+        kind: Whether it holds events or an image.
+        said_by: Whether somebody said so, or its values over the whole run decide: {0, 1},
+            ternary and small whole numbers are events.
+        values: What these values are.
+        unit: The value of one event; None where the values are no multiples of one.
+        nonzeros, elements: Of the whole run.
+    """
+
+    name: str
+    kind: InputKind
+    said_by: Literal["user", "values"] = "values"
+    values: OperandKind
+    unit: float | None = None
+    nonzeros: int
+    elements: int
+
+    @property
+    def rate(self) -> float:
+        """Non-zero share."""
+        return self.nonzeros / self.elements if self.elements else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -323,6 +353,7 @@ class Run:
     Attributes:
         samples, steps: How many were run.
         sites, neurons, elementwise: The counts.
+        inputs: What went into the model: all floating tensors that hold samples.
         constants: Weight operations that no sample has a part in; they are not in the counts.
         moments: How the counts vary over samples.
         correct: Samples whose most likely class was their label; None without labels.
@@ -348,6 +379,7 @@ class Run:
     neurons: tuple[NeuronRecord, ...]
     elementwise: tuple[ElementwiseRecord, ...]
     moments: Moments
+    inputs: tuple[InputRecord, ...] = ()
     constants: tuple[Constant, ...] = ()
     correct: int | None = None
     correct_by_step: tuple[int, ...] = ()
@@ -373,6 +405,16 @@ class Run:
             sites=tuple(site.at_every_step for site in self.sites),
             elementwise=tuple(work.at_every_step for work in self.elementwise),
         )
+
+    @cached_property
+    def spikes_inside(self) -> bool:
+        """Whether anything spikes: neuron layers, or functions that give spikes to some site.
+
+        Where nothing does, as in a network of ReLUs, non-zeros are no firing rates.
+        """
+        made = ("image", "events")
+        spikes = (s.operand in ("spike", "ternary") and s.origin not in made for s in self.sites)
+        return bool(self.neurons) or any(spikes)
 
     @cached_property
     def neuron_updates(self) -> int:

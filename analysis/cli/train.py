@@ -22,7 +22,7 @@ from gac.recipes import RECIPES, Recipe, recipe
 from gac.registry import ARCHITECTURES, architecture
 
 PROGRAM = "gac-train"
-TRAINABLE = [name for name, source in DATASETS.items() if source.classes]
+TRAINABLE = [name for name, source in DATASETS.items() if source.trainable]
 
 
 app = application()
@@ -65,7 +65,8 @@ def train(
         Path | None,
         option(
             "Folder that holds the data set's own folder: cifar-10-batches-py, cifar-100-python, "
-            "or imagenet/{train,val}/nXXXXXXXX. CIFAR's files are pickles: trust them.",
+            "imagenet/{train,val}/nXXXXXXXX, nmnist, dvs128gesture or cifar10dvs. CIFAR's files "
+            "are pickles: trust them.",
             _WHAT,
         ),
     ] = None,

@@ -5,17 +5,25 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from itertools import zip_longest
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import (
+    MappingKey,
+    keystr,
+    tree_flatten_with_path,
+    tree_leaves,
+    tree_map,
+)
 
 from analysis.errors import InputError
+from analysis.records import InputKind
 
 TimeLayout = Literal["BT", "TB", "loop"]
 
@@ -106,6 +114,7 @@ class Batch:
         samples, steps: B and T.
         layout: How samples and steps lie in clips of inputs.
         told: Whether somebody said so, or it is inferred from the sizes.
+        names: Of its tensors, one after another.
     """
 
     args: tuple[Any, ...]
@@ -114,6 +123,7 @@ class Batch:
     steps: int
     layout: TimeLayout | None = None
     told: bool = False
+    names: tuple[str, ...] = ()
 
     @property
     def tensors(self) -> list[Tensor]:
@@ -204,6 +214,61 @@ def _arguments_wanted(run: Any) -> int:
     return sum(p.kind in places and p.default is p.empty for p in parameters)
 
 
+def input_names(args: tuple[Any, ...], kwargs: Mapping[str, Any], run: Any) -> tuple[str, ...]:
+    """Names of all tensors among some arguments, in the order of `Batch.tensors`.
+
+    Example:
+        >>> from torch import nn
+        >>> input_names(({"left": torch.ones(1), "right": [torch.ones(1)]},), {}, nn.ReLU())
+        ('input.left', 'input.right[0]')
+    """
+    parameters: list[str] = []
+    with suppress(TypeError, ValueError):
+        parameters = [*inspect.signature(getattr(run, "forward", run)).parameters]
+    leaves, _ = tree_flatten_with_path((args, dict(kwargs)))
+    names = []
+    for (_, top, *rest), value in leaves:  # the first key is that of args or kwargs
+        if isinstance(value, Tensor):
+            names.append(f"{_argument(top, parameters)}{_path(rest)}")
+    return tuple(names)
+
+
+def _argument(key: Any, parameters: Sequence[str]) -> str:
+    """The name of an argument that came by name or by position."""
+    if isinstance(key, MappingKey):
+        return str(key.key)
+    known = key.idx < len(parameters)
+    return parameters[key.idx] if known else f"input {key.idx}"
+
+
+def _path(keys: Sequence[Any]) -> str:
+    """The way to a tensor inside a nest of arguments."""
+    return "".join(f".{k.key}" if isinstance(k, MappingKey) else keystr((k,)) for k in keys)
+
+
+def kinds_said(said: str | Mapping[str, str], names: Sequence[str]) -> dict[str, InputKind]:
+    """What the caller says of inputs by name; nothing of those whose values are to decide.
+
+    Raises:
+        InputError: If a kind or an input is unknown.
+
+    Example:
+        >>> kinds_said({"dvs*": "events", "frames": "auto"}, ["dvs", "frames"])
+        {'dvs': 'events'}
+    """
+    by_pattern = {"*": said} if isinstance(said, str) else dict(said)
+    found: dict[str, InputKind] = {}
+    for pattern, kind in by_pattern.items():
+        if kind not in ("auto", *get_args(InputKind)):
+            raise InputError(f"unknown kind of input {kind!r}; known: auto, events, image")
+        fitting = [name for name in names if fnmatchcase(name, pattern)]
+        if not (fitting or isinstance(said, str)):
+            raise InputError(f"no input is called {pattern!r}; inputs: {', '.join(names)}")
+        if kind != "auto":
+            found |= dict.fromkeys(fitting, cast(InputKind, kind))
+    return found
+
+
 def made_batch(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -212,13 +277,14 @@ def made_batch(
     layout: TimeLayout | None,
     *,
     told: bool,
+    names: tuple[str, ...] = (),
 ) -> Batch:
     """The batch that some inputs make.
 
     Raises:
         InputError: If none of them is a dense real tensor with an axis of samples.
     """
-    batch = Batch(args, kwargs, 1, steps, layout, told)
+    batch = Batch(args, kwargs, 1, steps, layout, told, names)
     tensors = [x for x in batch.tensors if x.dim()]
     if not tensors:
         raise InputError("a batch holds no tensor whose first axis could run over samples")

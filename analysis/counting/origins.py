@@ -30,6 +30,7 @@ aten = torch.ops.aten
 
 NeuronPlace = tuple[str, int]  # path of a neuron layer, and which call of it, from 0
 _NOBODY: frozenset[int] = frozenset()
+_NO_INPUT: frozenset[str] = frozenset()
 _PLAIN = frozenset((int, float, bool, str, type(None), torch.dtype, torch.device, torch.layout))
 
 
@@ -45,6 +46,7 @@ class Trace:
         once: Executions of weight operations it is made of that ran before any neuron layer and
             belong to no step: each may stand for all steps.
         inferred: Whether its steps are inferred, not told.
+        inputs: Of an ``image``: the inputs of the model that it is made of.
     """
 
     origin: Origin | Literal["weight"] = "current"
@@ -53,6 +55,7 @@ class Trace:
     hops: int = 0
     once: frozenset[int] = _NOBODY
     inferred: bool = False
+    inputs: frozenset[str] = _NO_INPUT
 
 
 class DataFlow:
@@ -186,7 +189,11 @@ class DataFlow:
         near, hops = _nearest(traces)
         once = traces[0].once.union(*(trace.once for trace in traces[1:]))
         inferred = any(trace.inferred for trace in traces)
-        return Trace(_combine(row, origins), (), near, hops, once, inferred)
+        origin = _combine(row, origins)
+        inputs = (
+            traces[0].inputs.union(*(t.inputs for t in traces)) if origin == "image" else _NO_INPUT
+        )
+        return Trace(origin, (), near, hops, once, inferred, inputs)
 
     # Labels ----------------------------------------------------------------------------------
 

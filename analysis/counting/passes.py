@@ -113,8 +113,7 @@ class Passes:
         if batch.samples > 1:
             difference = self._undivided(log, batch) or difference
         if checks and self.unchecked is None:
-            believed = batch.told and any(map(batch.is_clip, batch.tensors))
-            looped = not believed and alone is not None and _loops_over_steps(log, alone, batch)
+            looped = alone is not None and _loops_over_steps(log, alone, batch)
             if difference is not None or looped:
                 held = self._another(batch, batches, difference)
                 if held is not None:
@@ -210,9 +209,10 @@ class Passes:
 def _loops_over_steps(log: PassLog, alone: PassLog, batch: Batch) -> bool:
     """Whether layers run T times for T samples and once for one: a loop over an axis of length T.
 
-    Such a loop is over the steps, and what was taken for samples are the steps of clips.
+    Such a loop is over the steps, and what was taken for samples are the steps of clips; where
+    there are as many samples as steps, it may be over either.
     """
-    if batch.samples != batch.steps:
+    if batch.samples != batch.steps or any(map(batch.is_clip, batch.tensors)):
         return False
     calls, once = (Counter(s.key.name for s in one.sites) for one in (log, alone))
     return any(calls[layer] == batch.steps * once[layer] for layer in once)

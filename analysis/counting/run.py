@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from functools import partial
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -24,6 +25,8 @@ from analysis.counting.inputs import (
     TimeLayout,
     class_numbers,
     countable,
+    input_names,
+    kinds_said,
     made_batch,
     split,
     tensors_in,
@@ -34,7 +37,7 @@ from analysis.counting.neurons import Neurons
 from analysis.counting.passes import InPrecision, Passes, precision_of
 from analysis.counting.sampling import Stopping, Until
 from analysis.counting.sites import PassLog, Roles, turns_of
-from analysis.counting.totals import Ledger
+from analysis.counting.totals import InputTally, Ledger
 from analysis.counting.watch import Watch
 from analysis.errors import InputError
 from analysis.records import Role, Run, Sampling
@@ -49,6 +52,7 @@ class Options:
     roles: Mapping[str, Role] = field(default_factory=dict)
     neurons: Iterable[type[nn.Module] | str] = ()
     time_layout: TimeLayout | None = None
+    inputs: Literal["auto", "events", "image"] | Mapping[str, str] = "auto"
     forward: Callable[..., Any] | None = None
     per_sample: bool = False
     neuron_detail: bool = False
@@ -99,10 +103,12 @@ class Counting:
 
     def add(self, batch: Any) -> int:
         """Runs one batch and adds its counts; the number of its samples."""
-        args, kwargs, labels = split(batch, self._model, self.options.forward or self._model)
-        batches = self._layouts(args, kwargs, labels)
+        run = self.options.forward or self._model
+        args, kwargs, labels = split(batch, self._model, run)
+        batches = self._layouts(args, kwargs, labels, input_names(args, kwargs, run))
         if any(not x.numel() for x in batches[0].tensors if x.dim()):
             return 0  # a batch without samples
+        self._read_inputs(batches[0])
         self.last, samples = [], 0
         for part, log, outputs in self.passes.of(batches):
             self._add(log, part.samples)
@@ -115,6 +121,13 @@ class Counting:
             self._in_float64.add(batch)
             self.flipped = (self.flipped or 0) + _differing(self.last, self._in_float64.last)
         return samples
+
+    def _read_inputs(self, batch: Batch) -> None:
+        """Takes in what the inputs hold that samples have a part in."""
+        for name, values in zip(batch.names, batch.tensors, strict=True):
+            if values.is_floating_point() and batch.sample_dim(values) is not None:
+                self.ledger.inputs.setdefault(name, InputTally()).add(values)
+        kinds_said(self.options.inputs, [*self.ledger.inputs])  # refused before anything runs
 
     def _add(self, log: PassLog, samples: int) -> None:
         turns = turns_of(log, self.steps, looped=self._looped)
@@ -141,13 +154,16 @@ class Counting:
             labels = labels[first : first + samples]
         self.answers.add(outputs, class_numbers(labels, samples), self.steps)
 
-    def _layouts(self, args: Any, kwargs: Any, labels: Tensor | None) -> list[Batch]:
+    def _layouts(
+        self, args: Any, kwargs: Any, labels: Tensor | None, names: tuple[str, ...]
+    ) -> list[Batch]:
         """The batch under every layout that it may have, the most likely one first."""
         said = self.options.time_layout
+        make = partial(made_batch, args, kwargs, labels, self.steps, names=names)
         if said in ("BT", "TB"):
             both: tuple[TimeLayout, ...] = (said, "TB" if said == "BT" else "BT")
-            return [made_batch(args, kwargs, labels, self.steps, one, told=True) for one in both]
-        plain = made_batch(args, kwargs, labels, self.steps, said, told=False)
+            return [make(one, told=True) for one in both]
+        plain = make(said, told=False)
         clips = (x for x in plain.tensors if x.dim() in (3, 5))
         orders_known = (self.neurons.layout(x, self.steps) for x in clips)
         known = next((order for order in orders_known if order is not None), None)
@@ -155,7 +171,7 @@ class Counting:
         orders: tuple[TimeLayout | None, ...] = (first, "BT", "TB")
         found = [replace(plain, layout=said)] if known is None else []
         for order in dict.fromkeys(orders):
-            batch = made_batch(args, kwargs, labels, self.steps, order, told=False)
+            batch = make(order, told=False)
             if order in ("BT", "TB") and any(map(batch.is_clip, batch.tensors)):
                 found.append(batch)
         return found or [plain]
@@ -199,12 +215,14 @@ class Counting:
                 "counts per sample are not known: the model mixes samples and can't run one alone"
                 f" ({self.passes.unchecked})"
             )
+        inputs = ledger.input_records(kinds_said(self.options.inputs, [*ledger.inputs]))
         run = Run(
             samples=ledger.samples,
             steps=self.steps,
+            inputs=inputs,
             sites=tuple(
                 self.roles.assign(record, self.capture.scopes.aliases)
-                for record in ledger.records()
+                for record in ledger.records(inputs)
             ),
             neurons=tuple(
                 n.record(self.steps, self.neurons.source(n.site)) for n in ledger.neurons.values()

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Any, Generic, Literal, TypeVar, get_args
 
+import torch
 from torch import Tensor, nn
 
 from analysis.counting.labels import Rows
@@ -32,6 +33,7 @@ class SiteLog:
     Attributes:
         key, op: Which one.
         origins: Of its activations.
+        inputs: Of each that is one: the inputs of the model it is made of.
         upstream: The neuron layers nearest to each of them.
         counted, rows: Exact counts per row, and the sample and step of each row.
         same: Whether its input was the same at all steps it holds, or as in the execution before.
@@ -46,6 +48,7 @@ class SiteLog:
     key: SiteKey
     op: str
     origins: tuple[Origin, ...]
+    inputs: tuple[frozenset[str], ...]
     upstream: tuple[tuple[NeuronPlace, ...], ...]
     counted: Counted
     rows: Rows
@@ -205,6 +208,8 @@ def turns_of(log: PassLog, steps: int, *, looped: bool | None) -> Turns | None:
     """
     if steps == 1 or looped is False or (looped is None and log.stepped):
         return None
+    if looped is None and _loops_over_samples(log.spikes):
+        return None
     everything = [spikes.key.name for spikes in log.spikes]
     calls = Counter(everything)
     # Of fewer turns than T only those are certain in which every layer is called once, and in
@@ -220,6 +225,18 @@ def turns_of(log: PassLog, steps: int, *, looped: bool | None) -> Turns | None:
         if once:
             return Turns(number, None)
     return Turns(steps, 0) if looped and not everything else None
+
+
+def _loops_over_samples(logs: Sequence[SpikeLog]) -> bool:
+    """Whether calls of a neuron layer hold different samples; a step has them all."""
+    held: dict[str, Tensor] = {}
+    for log in logs:
+        samples = log.rows.samples
+        if samples is not None:
+            distinct = samples.unique()
+            if not torch.equal(held.setdefault(log.key.name, distinct), distinct):
+                return True
+    return False
 
 
 def by_turn(logs: Sequence[Log], turns: Turns | None, steps: int) -> list[tuple[SiteKey, Log]]:
@@ -433,7 +450,7 @@ class Roles:
     def assign(self, record: SiteRecord, aliases: Mapping[str, tuple[str, ...]]) -> SiteRecord:
         """A record with its role and the further names of its module."""
         role, source = self.of(record.key.name)
-        if source == "guess" and record.origin == "image":
+        if source == "guess" and record.origin in ("image", "events"):
             role = "stem"  # it reads the data themselves
         names = aliases.get(record.key.name, ())
         return replace(record, role=role, role_source=source, aliases=names)

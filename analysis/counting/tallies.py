@@ -19,9 +19,10 @@ from analysis.counting.labels import Counts
 from analysis.counting.origins import NeuronPlace
 from analysis.counting.products import Side
 from analysis.counting.sites import SpikeLog
-from analysis.counting.values import MOST_OF_NEURONS, Levels, kind_of, unit_of, widen
+from analysis.counting.values import MOST_OF_NEURONS, Levels, are_events, kind_of, unit_of, widen
 from analysis.records import (
     RATE_BINS,
+    InputRecord,
     LayerShape,
     Moments,
     NeuronDetail,
@@ -174,7 +175,7 @@ class SiteTally:
     """What one weight operation has done so far.
 
     Attributes:
-        levels, origins, elements, upstream: One entry per activation that goes in.
+        levels, origins, inputs, elements, upstream: One entry per activation that goes in.
         series: Synops counted from either side, pairs of non-zeros, and the non-zeros.
         histogram, level_synops: How often each value of the first activation occurs, and its
             synops, if that was asked for.
@@ -186,6 +187,7 @@ class SiteTally:
     key: SiteKey
     op: str
     origins: list[Origin]
+    inputs: list[frozenset[str]]
     weights: tuple[int, int]
     levels: list[Levels]
     elements: list[int]
@@ -206,6 +208,7 @@ class SiteTally:
         self,
         levels: list[Levels],
         origins: list[Origin],
+        inputs: list[frozenset[str]],
         upstream: list[tuple[NeuronPlace, ...]],
     ) -> None:
         """Takes in what one execution says of the operands; kinds only ever widen."""
@@ -213,6 +216,7 @@ class SiteTally:
         self.was_binary = self.was_binary or levels[0] == frozenset({0.0, 1.0})
         for side, (known, new) in enumerate(zip(self.levels, levels, strict=True)):
             self.origins[side] = _joined(self.origins[side], known, origins[side], new)
+            self.inputs[side] |= inputs[side]
             self.levels[side] = widen(known, new)
             self.upstream[side] = tuple(dict.fromkeys((*self.upstream[side], *upstream[side])))
 
@@ -227,7 +231,7 @@ class SiteTally:
 
     def merge(self, other: SiteTally) -> None:
         """Takes in what another process counted at the same site."""
-        self.see(other.levels, other.origins, other.upstream)
+        self.see(other.levels, other.origins, other.inputs, other.upstream)
         self.was_binary = self.was_binary or other.was_binary
         self.mixes = self.mixes or other.mixes
         self.elements = [a + b for a, b in zip(self.elements, other.elements, strict=True)]
@@ -268,8 +272,21 @@ class SiteTally:
         place = (self.key.name, self.key.index, self.key.call)
         return {moment_column(name, *place): series for name, series in self.series.items()}
 
-    def record(self, samples: int, steps: int, units: Mapping[Place, float | None]) -> SiteRecord:
-        """Everything so far; ``units``: the value of one spike of each neuron layer."""
+    def record(
+        self,
+        samples: int,
+        steps: int,
+        units: Mapping[Place, float | None],
+        read: Mapping[str, InputRecord],
+    ) -> SiteRecord:
+        """Everything so far.
+
+        Args:
+            samples: Of the run.
+            steps: Simulation steps T.
+            units: The value of one spike of each neuron layer.
+            read: The inputs of the model, by name.
+        """
         quantity, side = self.chosen()
         synops, nonzeros = self.series[quantity], self.series[_nonzeros(side)]
         kinds = [kind_of(levels) for levels in self.levels]
@@ -281,7 +298,7 @@ class SiteTally:
             operand="silent" if "silent" in kinds else kinds[side],
             unit=self._unit(side, units),
             other_operand=kinds[1 - side] if both else None,
-            origin=self.origins[side] if side < len(self.origins) else "current",
+            origin=self._origin(side, read),
             static=self.static and not self.mixes,
             executions=self.executions / samples,
             stands_for=self.stands_for or 1,
@@ -301,6 +318,23 @@ class SiteTally:
             level_synops=self._by_value(self.level_synops),
             shape=self.shape,
         )
+
+    def _origin(self, side: int, read: Mapping[str, InputRecord]) -> Origin:
+        """Where an activation comes from; of an input, what it is or is said to be.
+
+        One input may hold both, as channels: there the values that the site reads decide.
+        """
+        if side >= len(self.origins):
+            return "current"
+        found = [read[name] for name in self.inputs[side] if name in read]
+        if self.origins[side] != "image" or not found:
+            return self.origins[side]
+        if all(one.kind == "events" for one in found):
+            return "events"
+        said = any(one.said_by == "user" and one.kind == "image" for one in found)
+        values = self.levels[side]
+        seen = are_events(values) and kind_of(values) != "silent"
+        return "events" if seen and not said else "image"
 
     def _unit(self, side: int, units: Mapping[Place, float | None]) -> float | None:
         """The value of one spike: as the neuron layers upstream say, else by the values."""

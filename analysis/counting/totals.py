@@ -7,8 +7,8 @@ it: they add up to the total, or they are not there.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -27,10 +27,12 @@ from analysis.counting.sites import (
     without_refuted,
 )
 from analysis.counting.tallies import MomentSums, NeuronTally, Place, Quantity, Series, SiteTally
-from analysis.counting.values import kind_of
+from analysis.counting.values import Levels, are_events, kind_of, read_values, unit_of, widen
 from analysis.records import (
     Constant,
     ElementwiseRecord,
+    InputKind,
+    InputRecord,
     Moments,
     Origin,
     SampleCount,
@@ -38,6 +40,41 @@ from analysis.records import (
     SiteRecord,
     Work,
 )
+
+
+@dataclass
+class InputTally:
+    """What one input of the model has held so far."""
+
+    levels: Levels = frozenset()
+    nonzeros: int = 0
+    elements: int = 0
+
+    def add(self, values: Tensor) -> None:
+        """Takes in one batch."""
+        reading = read_values(values.reshape(len(values), -1))
+        self.levels = widen(self.levels, reading.levels)
+        self.nonzeros += int(reading.nonzeros.sum())
+        self.elements += values.numel()
+
+    def merge(self, other: InputTally) -> None:
+        """Takes in what another process read."""
+        self.levels = widen(self.levels, other.levels)
+        self.nonzeros += other.nonzeros
+        self.elements += other.elements
+
+    def record(self, name: str, said: InputKind | None) -> InputRecord:
+        """What it is: as somebody says, else as its values over the whole run say."""
+        by_values: InputKind = "events" if are_events(self.levels) else "image"
+        return InputRecord(
+            name=name,
+            kind=said or by_values,
+            said_by="values" if said is None else "user",
+            values=kind_of(self.levels),
+            unit=unit_of(self.levels),
+            nonzeros=self.nonzeros,
+            elements=self.elements,
+        )
 
 
 class Ledger:
@@ -53,6 +90,7 @@ class Ledger:
         self.sites: dict[SiteKey, SiteTally] = {}
         self.neurons: dict[Place, NeuronTally] = {}
         self.work: Counter[tuple[str, Work, int]] = Counter()  # with the steps it stands for
+        self.inputs: dict[str, InputTally] = {}
         self.constants: dict[SiteKey, int] = {}
         self.uncounted: Counter[str] = Counter()
         self.ran: set[str] = set()  # modules that did something with weights
@@ -134,7 +172,8 @@ class Ledger:
                 series.add(
                     int(counts.sum()), log.rows.fold(counts, samples, self.steps), self.steps
                 )
-            tally.see([side.levels for side in sides], _origins(log), _upstream(log))
+            levels = [side.levels for side in sides]
+            tally.see(levels, _origins(log), _inputs(log), _upstream(log))
             tally.dense_macs += log.counted.dense
             tally.inside_macs += log.counted.inside
             tally.mixes = tally.mixes or log.rows.steps == "mixed"
@@ -168,6 +207,7 @@ class Ledger:
                 key=key,
                 op=log.op,
                 origins=_origins(log),
+                inputs=_inputs(log),
                 weights=log.weights,
                 shape=log.shape,
                 levels=[frozenset()] * sides,
@@ -200,6 +240,8 @@ class Ledger:
                 self.neurons[place].merge(neuron)
             else:
                 self.neurons[place] = neuron
+        for name, values in other.inputs.items():
+            self.inputs.setdefault(name, InputTally()).merge(values)
         self.work.update(other.work)
         self.constants |= other.constants
         self.uncounted |= other.uncounted
@@ -237,8 +279,13 @@ class Ledger:
                 waiting += self.before.get(place, ())
         return list(found)
 
-    def records(self) -> Iterator[SiteRecord]:
+    def input_records(self, said: Mapping[str, InputKind]) -> tuple[InputRecord, ...]:
+        """Every input; its values decide what it is, where nobody says so."""
+        return tuple(tally.record(name, said.get(name)) for name, tally in self.inputs.items())
+
+    def records(self, read: Iterable[InputRecord]) -> Iterator[SiteRecord]:
         """Every site; in a loop over steps, the neuron layers upstream go by their first call."""
+        by_name = {one.name: one for one in read}
         calls = Counter(site for site, _ in self.neurons)
         units = {place: tally.unit for place, tally in self.neurons.items()}
         for tally in self.sites.values():
@@ -248,7 +295,7 @@ class Ledger:
                 place: (place[0], place[1] % calls[place[0]]) for place in known if calls[place[0]]
             }
             named = {place: units.get(key) for place, key in first.items()}
-            record = tally.record(self.samples, self.steps, named)
+            record = tally.record(self.samples, self.steps, named, by_name)
             keys = (first.get((key.name, key.call)) for key in record.upstream)
             upstream = dict.fromkeys(SiteKey(name=k[0], call=k[1]) for k in keys if k)
             yield replace(record, upstream=tuple(upstream))
@@ -306,6 +353,11 @@ def _origins(log: SiteLog) -> list[Origin]:
     """One per side; attention probabilities that nobody sees are a current."""
     hidden: list[Origin] = ["current"] * (len(_sides(log)) - len(log.origins))
     return [*hidden, *log.origins]
+
+
+def _inputs(log: SiteLog) -> list[frozenset[str]]:
+    hidden = [frozenset[str]()] * (len(_sides(log)) - len(log.inputs))
+    return [*hidden, *log.inputs]
 
 
 def _upstream(log: SiteLog) -> list[tuple[NeuronPlace, ...]]:

@@ -107,6 +107,19 @@ def _is_graded(values: list[float]) -> bool:
     return False
 
 
+def are_events(levels: Levels) -> bool:
+    """Whether the values of an input are events: {0, a}, ternary, or small whole numbers.
+
+    Example:
+        >>> are_events(frozenset({0.0, 1.0, 2.0})), are_events(frozenset({0.0, 0.25, 0.75}))
+        (True, False)
+    """
+    kind = kind_of(levels)
+    return kind not in ("graded", "real") or (
+        kind == "graded" and all(level.is_integer() for level in levels or ())
+    )
+
+
 def unit_of(levels: Levels) -> float | None:
     """The value of one spike: the smallest step between levels, of which all are multiples.
 
@@ -151,7 +164,7 @@ class OperandReader:
     def read(self, operand: Tensor) -> Reading:
         """The values and non-zeros of an operand ``(N, C, *S)``."""
         binary = self.read_binary(operand)
-        return binary or self._remember(operand, _read_any(operand))
+        return binary or self._remember(operand, read_values(operand))
 
     def read_binary(self, operand: Tensor) -> Reading | None:
         """The same of an operand that holds 0 and 1 only; None of any other.
@@ -199,7 +212,8 @@ class OperandReader:
         self.proofs.forget()
 
 
-def _read_any(operand: Tensor) -> Reading:
+def read_values(operand: Tensor) -> Reading:
+    """The values and non-zeros of any tensor ``(N, C, *S)``."""
     if not operand.numel():
         return Reading(frozenset(), operand.double().sum(1))
     levels = _distinct(_first(operand))

@@ -134,8 +134,8 @@ class Watch(TorchDispatchMode):
         self._neurons.begin()
         for values in (*self._model.parameters(), *self._model.buffers()):
             self.flow.mark(values, Trace("weight"))
-        for values in batch.tensors:
-            self._mark_input(values, batch)
+        for name, values in zip(batch.names, batch.tensors, strict=True):
+            self._mark_input(name, values, batch)
         fast_path = torch.backends.mha.get_fastpath_enabled()
         torch.backends.mha.set_fastpath_enabled(False)  # it hides its products
         try:
@@ -154,14 +154,14 @@ class Watch(TorchDispatchMode):
                 known.forget()
             self._before.clear()
 
-    def _mark_input(self, values: Tensor, batch: Batch) -> None:
+    def _mark_input(self, name: str, values: Tensor, batch: Batch) -> None:
         sample, step = batch.sample_dim(values), batch.step_dim(values)
         found = label.nothing(values.dim())
         if sample is not None:
             found = label.along(found, SAMPLE, sample, batch.samples, batch.samples)
         if step is not None:
             found = label.along(found, STEP, step, batch.steps, batch.steps)
-        self.flow.mark(values, Trace("image"))
+        self.flow.mark(values, Trace("image", inputs=frozenset((name,))))
         self.flow.labels.write(values, found)
 
     def __torch_dispatch__(
@@ -221,6 +221,7 @@ class Watch(TorchDispatchMode):
                 key=key,
                 op=product.op,
                 origins=tuple(_origin(trace) for trace in traces),
+                inputs=tuple(trace.inputs for trace in traces),
                 upstream=tuple(trace.upstream for trace in traces),
                 counted=product.count(self._reader, traces[0].padding),
                 rows=rows,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -88,19 +88,24 @@ def charge(site: SiteRecord, rule: Convention, run: Run) -> Charge:
         InputError: If a site is to be charged once whose input was not equal at all steps, or
             by the levels of its input and the run kept none.
     """
-    charged = _charged_steps(site, rule)
+    event_stem = is_event_stem(site, rule)
+    if event_stem and rule.event_stem == "as-image":
+        site, event_stem = replace(site, origin="image"), False
+    charged = "every-step" if event_stem else _charged_steps(site, rule)
     if charged == "free":
         return Charge(left_out_macs=site.stands_for * site.dense_macs)
     share = _share_once(site, rule, run) if charged == "once" else Fraction(site.stands_for)
     if site.role == "gate" and rule.gate_as == "dense-mac":
         return Charge(macs=share * site.dense_macs)
+    if event_stem and rule.event_stem == "rate-mac":
+        return _by_rate_in_macs(site, share)
     if _is_spiking(site, rule):
         return (
             _by_events(site, share) if rule.spike == "events" else _by_rate(site, share, rule, run)
         )
     if is_repeated(site, rule):
         return _by_events(site, share * _repeats_per_synop(site, rule.name))
-    if rule.real == "rate-ac" and site.role != "stem":
+    if rule.real == "rate-ac" and run.spikes_inside and (event_stem or site.role != "stem"):
         return _by_rate(site, share, rule, run)
     if rule.real == "nonzero-mac":
         slope = Slope(quantity="synops", key=site.key, macs=share)
@@ -109,12 +114,14 @@ def charge(site: SiteRecord, rule: Convention, run: Run) -> Charge:
 
 
 def _charged_steps(site: SiteRecord, rule: Convention) -> ChargedSteps:
-    """What is said of a stem is said of real values: one that reads spikes is like any site."""
-    if site.role == "gate":
-        return rule.gate
-    if site.role == "stem" and not (reads_spikes(site) or is_repeated(site, rule)):
-        return rule.stem
-    return "every-step"
+    by_role = {"gate": rule.gate, "stem": rule.stem}
+    return by_role.get(site.role, "every-step")
+
+
+def is_event_stem(site: SiteRecord, rule: Convention) -> bool:
+    """Whether a stem reads events, or spikes that were made in front of it, and no image."""
+    events = site.origin == "events" or reads_spikes(site) or is_repeated(site, rule)
+    return site.role == "stem" and events
 
 
 def _share_once(site: SiteRecord, rule: Convention, run: Run) -> Fraction:
@@ -138,13 +145,20 @@ def _is_spiking(site: SiteRecord, rule: Convention) -> bool:
 
 def is_repeated(site: SiteRecord, rule: Convention) -> bool:
     """Whether a site is charged by the levels of its input."""
-    graded = site.operand == "graded" and site.other_operand is None
+    graded = site.operand == "graded" and site.other_operand is None and site.origin != "image"
     return graded and rule.graded == "repeat-ac"
 
 
 def _by_events(site: SiteRecord, each: Fraction) -> Charge:
     slope = Slope(quantity="synops", key=site.key, acs=each)
     return Charge(acs=each * site.synops, slopes=(slope,))
+
+
+def _by_rate_in_macs(site: SiteRecord, share: Fraction) -> Charge:
+    """Dense MACs times the non-zero share of the input."""
+    each = share * Fraction(site.dense_macs, site.elements or 1)
+    slope = Slope(quantity="nonzeros", key=site.key, macs=each)
+    return Charge(macs=each * site.nonzeros, slopes=(slope,))
 
 
 def _by_rate(site: SiteRecord, share: Fraction, rule: Convention, run: Run) -> Charge:

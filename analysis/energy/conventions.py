@@ -31,9 +31,14 @@ class Convention:
     source: str
     stem: Annotated[
         ChargedSteps,
-        "steps that a stem of real values is charged; once only where its input was equal, bit "
-        "for bit, at all steps; free leaves it out and lists it",
+        "steps that a stem is charged that reads an image; once only where its input was equal, "
+        "bit for bit, at all steps; free leaves it out and lists it",
     ] = "every-step"
+    event_stem: Annotated[
+        Literal["as-other-sites", "rate-mac", "as-image"],
+        "cost of a stem that reads events: that of any site with such an input, MACs at their "
+        "non-zero share, or that of a stem that reads an image",
+    ] = "as-other-sites"
     gate: Annotated[ChargedSteps, "the same for the sites of a gate"] = "every-step"
     gate_as: Annotated[
         Literal["other-sites", "dense-mac"],
@@ -47,7 +52,8 @@ class Convention:
     real: Annotated[
         Literal["dense-mac", "nonzero-mac", "rate-ac"],
         "cost of a site that reads real values: dense MACs, MACs with non-zero inputs only, or "
-        "accumulates at the rate of its input as if the values were spikes (never the stem)",
+        "accumulates at the rate of its input as if the values were spikes (never a stem that "
+        "reads an image, nor in a network where nothing spikes)",
     ] = "dense-mac"
     rate_at: Annotated[
         Literal["input", "upstream-neuron"],
@@ -115,11 +121,14 @@ def meaning(name: str) -> str:
 
 _OPERAND = Convention(
     name="operand",
-    source="this project: what the values of the operand need",
+    source="this project: what the values of the operand need, events at the input too",
 )
 _EQ17 = Convention(
     name="eq17",
-    source="Yao et al., Attention SNN, TPAMI 2023, eq. 17 and Table S1: it knows no gate",
+    source="Yao et al., Attention SNN, TPAMI 2023, eq. 17 and Table S1: it knows no gate; the "
+    "first layer costs MACs at the rate Phi of its input, 1 for an image and the ratio of non-zero "
+    "pixels for event frames",
+    event_stem="rate-mac",
     gate="free",
     spike="rate-x-dense",
     real="rate-ac",
@@ -164,22 +173,26 @@ PRESETS: dict[str, Convention] = {
             _EQ17,
             name="sew-table",
             source="what the rows of SEW-ResNet in the Spikformer paper (arXiv 2209.15425) "
-            "charge: first convolution once; they know no gate",
+            "charge: first convolution once; they know no gate, and no row is of events (here as "
+            "eq17)",
             stem="once",
         ),
         replace(
             _EQ17,
             name="all-ac",
             source="every weight operation after the stem an accumulate at its input's rate, "
-            "those of the gate too; the stem left out",
+            "those of the gate too; the stem left out, unless it reads events, which are spikes",
             stem="free",
+            event_stem="as-other-sites",
             gate="every-step",
         ),
         replace(
             _EQ17,
             name="folk",
-            source="rate x FLOPs x accumulate after the first layer, MACs in it; quoted as the "
-            "usual estimate by Bhattacharjee et al., arXiv 2309.03388 (second-hand)",
+            source="rate x FLOPs x accumulate after the first layer, MACs in it whatever it "
+            "reads; quoted as the usual estimate by Bhattacharjee et al., arXiv 2309.03388 "
+            "(second-hand)",
+            event_stem="as-image",
             gate="every-step",
         ),
     )

@@ -78,9 +78,10 @@ def _resolve(run: Run, rates: Fraction | Mapping[str, Fraction]) -> dict[str, Fr
     for site in run.sites:
         name = site.key.name
         matching = [pattern for pattern in patterns if fnmatchcase(name, pattern)]
-        if not (matching or site.role == "stem"):
+        reads_image = site.role == "stem" and site.origin != "events"
+        if not (matching or reads_image):
             raise InputError(f"no rate for the layer {name}")
-        found[name] = Fraction(1) if site.role == "stem" else patterns[matching[0]]
+        found[name] = Fraction(1) if reads_image else patterns[matching[0]]
     unknown = [p for p in patterns if not any(fnmatchcase(name, p) for name in found)]
     if unknown:
         raise InputError(f"no layer is called {', '.join(unknown)}; layers: {', '.join(found)}")
@@ -88,8 +89,8 @@ def _resolve(run: Run, rates: Fraction | Mapping[str, Fraction]) -> dict[str, Fr
 
 
 def _at_rate(site: SiteRecord, rate: Fraction) -> SiteRecord:
-    reads_spikes = site.origin == "spikes" and site.role not in ("stem", "gate")
-    operand: OperandKind = "spike" if reads_spikes else "real"
+    spikes = site.role == "spiking" or (site.origin == "spikes" and site.role != "gate")
+    operand: OperandKind = "spike" if spikes or site.origin == "events" else "real"
     synops, nonzeros = round(rate * site.inside_macs), round(rate * site.elements)
     return replace(
         site,

@@ -37,9 +37,9 @@ class NotSpikeDriven:
 
 
 def is_spike_driven(site: SiteRecord) -> bool:
-    """Whether a site reads spikes; one that was silent does if it reads a neuron layer."""
+    """Whether a site reads spikes; one that was silent does if it reads neurons or events."""
     if site.operand == "silent":
-        return site.origin not in ("image", "current")
+        return site.role == "spiking" or site.origin not in ("image", "current")
     return reads_spikes(site)
 
 

@@ -54,10 +54,14 @@ STEM = replace(
     synops_by_step=None,
 )
 GATE = replace(STEM, role="gate", origin="current")
+# frames of events at every step, read by a stem: 30 of 100 are not zero
+EVENTS = replace(SITE, role="stem", origin="events")
+COUNTS = replace(EVENTS, operand="graded", level_synops={"1.0": 200, "2.0": 50})
+NEURONS = NeuronRecord(site="neuron", call=0, neurons=5, spikes=10, outputs=5 * 4 * 2)
 
 
 def booked(site, name, **changes):
-    found = charge(site, convention(name, **changes), run_of(site))
+    found = charge(site, convention(name, **changes), run_of(site, neurons=(NEURONS,)))
     return found.acs, found.macs, found.left_out_macs
 
 
@@ -94,6 +98,23 @@ def run_of(*sites, steps=4, neurons=(), elementwise=()):
         (STEM, "sew-table", (0, 250, 0)),
         (STEM, "folk", (0, 1000, 0)),
         (SITE, "folk", (300, 0, 0)),
+        (EVENTS, "operand", (250, 0, 0)),
+        (EVENTS, "operand-sparse", (250, 0, 0)),
+        (EVENTS, "operand-once", (250, 0, 0)),
+        (EVENTS, "eq17", (0, 300, 0)),  # E_MAC x T x FL x Phi, Phi the share of non-zero pixels
+        (EVENTS, "eq17-upstream", (0, 300, 0)),
+        (EVENTS, "eq17+dE", (0, 300, 0)),
+        (EVENTS, "sew-table", (0, 300, 0)),
+        (EVENTS, "all-ac", (300, 0, 0)),
+        (EVENTS, "folk", (0, 1000, 0)),
+        (COUNTS, "operand", (0, 1000, 0)),  # as any graded input
+        (COUNTS, "operand-sparse", (0, 250, 0)),
+        (COUNTS, "operand-once", (0, 1000, 0)),
+        (COUNTS, "eq17", (0, 300, 0)),
+        (COUNTS, "all-ac", (300, 0, 0)),
+        (COUNTS, "folk", (0, 1000, 0)),
+        (replace(EVENTS, role="spiking"), "eq17", (300, 0, 0)),  # no stem: like any site
+        (replace(EVENTS, role="spiking"), "folk", (300, 0, 0)),
         (replace(SITE, operand="ternary"), "operand", (250, 0, 0)),
         (replace(SITE, operand="graded"), "operand", (0, 1000, 0)),
         (replace(SITE, operand="silent", synops=0, nonzeros=0), "operand", (0, 0, 0)),
@@ -134,17 +155,37 @@ def test_levels_that_are_no_multiples_of_a_spike_are_refused():
 
 
 def test_repeated_accumulates_of_what_ran_once_are_taken_at_every_step():
-    site = replace(STEM, role="spiking", operand="graded", level_synops={"1.0": 40, "2.0": 10})
+    levels = {"1.0": 40, "2.0": 10}
+    site = replace(STEM, role="spiking", origin="events", operand="graded", level_synops=levels)
     assert booked(site, "operand", graded="repeat-ac") == (4 * 60, 0, 0)
+
+
+def test_counts_of_events_cost_as_many_accumulates_where_graded_inputs_repeat():
+    assert booked(COUNTS, "operand", graded="repeat-ac") == (300, 0, 0)
+
+
+@pytest.mark.parametrize("operand", ["spike", "ternary", "graded"])
+@pytest.mark.parametrize("name", ["operand", "eq17", "all-ac", "folk"])
+def test_a_picture_of_few_values_that_is_called_an_image_costs_what_images_cost(name, operand):
+    black_and_white = replace(STEM, operand=operand, level_synops={"1.0": 50})
+    assert booked(black_and_white, name, graded="repeat-ac") == booked(STEM, name)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_where_nothing_spikes_there_are_no_rates(name):
+    relu = replace(REAL, role="other", nonzeros=50, synops=450)
+    found = charge(relu, convention(name), run_of(relu))
+    assert found.acs == 0
+    assert found.macs == (450 if name == "operand-sparse" else 1000)
 
 
 @pytest.mark.parametrize("stem", ["every-step", "once", "free"])
 @pytest.mark.parametrize("operand", ["spike", "ternary"])
-def test_rules_for_a_stem_are_about_real_values(operand, stem):
-    # frames of events: what they cost is what spikes cost anywhere
-    events = replace(SITE, role="stem", origin="image", operand=operand)
+@pytest.mark.parametrize("origin", ["events", "current"])  # from outside, or made by the model
+def test_steps_charged_to_a_stem_are_about_images(origin, operand, stem):
+    events = replace(SITE, role="stem", origin=origin, operand=operand)
     assert booked(events, "operand", stem=stem) == booked(SITE, "operand") == (250, 0, 0)
-    assert booked(events, "eq17", stem=stem) == booked(SITE, "eq17") == (300, 0, 0)
+    assert booked(events, "eq17", stem=stem) == (0, 300, 0)
 
 
 def test_repeated_accumulates_are_refused_without_levels():
@@ -184,7 +225,6 @@ def _work(site, kind, elements):
 
 
 INNER = replace(GATE, key=SiteKey(name="encoder.gate.conv"))
-NEURONS = NeuronRecord(site="neuron", call=0, neurons=5, spikes=10, outputs=5 * 4 * 2)
 RUN = run_of(
     SITE,
     replace(STEM, key=SiteKey(name="stem")),
@@ -272,16 +312,18 @@ def test_the_shares_of_a_difference_add_up_to_the_last_fraction(one, other, chan
 
 
 def test_the_difference_of_two_conventions_by_hand():
-    # from operand to eq17, per sample (two of them): the gate goes (1,000 MACs), the spiking
+    # from operand to eq17, per sample (two of them): no stem reads events, the gate goes (1,000
+    # MACs), the spiking
     # site takes 300 instead of 250 ACs, the real one 300 ACs instead of 1,000 MACs
     prices = technology("45nm-fp32")
     shares = difference(RUN, convention("operand"), convention("eq17"), prices)
     assert [(s.field, s.acs, s.macs) for s in shares] == [
+        ("event_stem", 0, 0),
         ("gate", 0, -500),
         ("spike", 25, 0),
         ("real", 150, -500),
     ]
-    assert shares[0].energy_pj == Fraction("-2300")
+    assert shares[1].energy_pj == Fraction("-2300")
 
 
 @pytest.mark.parametrize("name", rules())

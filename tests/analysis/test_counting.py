@@ -39,7 +39,7 @@ def test_binary_input_costs_an_accumulate_per_spike_and_weight():
 def test_an_input_of_zeros_and_ones_is_events_and_costs_accumulates():
     report = analysis.analyze(linear(4, 4), [torch.tensor([[1.0, 0, 0, 1]])], steps=1)
     assert only_site(report).operand == "spike"
-    assert only_site(report).origin == "image"
+    assert only_site(report).origin == "events"
     assert (report.totals.acs, report.totals.macs) == (2 * 4, 0)
 
 
@@ -169,7 +169,7 @@ def test_origins_follow_the_data():
             last = self.layers["gated"](gated) + self.layers["spikes"](spikes)
             return self.layers["current"](current) + last + self.pooled(spikes.mean(1, True))
 
-    report = analysis.analyze(Network(), [torch.zeros(1, 2)], steps=1, neurons=[Fires])
+    report = analysis.analyze(Network(), [torch.tensor([[0.1, 0.37]])], steps=1, neurons=[Fires])
     origins = report.sites.set_index("site").origin
     assert origins["layers.image"] == "image"
     assert origins["layers.current"] == "current"
@@ -190,7 +190,8 @@ def test_a_learned_scale_or_offset_changes_no_origin():
             spikes = self.fires(x + 1)
             return self.scaled(spikes * self.scale) + self.moved(x + self.offset)
 
-    report = analysis.analyze(Network(), [torch.zeros(1, 2)], steps=1, neurons=[Fires])
+    picture = torch.tensor([[0.1, 0.37]])
+    report = analysis.analyze(Network(), [picture], steps=1, neurons=[Fires])
     assert report.sites.set_index("site").origin.to_dict() == {
         "scaled": "spikes",
         "moved": "image",

@@ -153,8 +153,13 @@ def test_a_layer_on_real_values_runs_dense_at_every_step_or_on_its_non_zeros():
 
 
 def test_events_at_the_input_are_spikes_like_any_other():
-    (work,) = lemaire(run_of(replace(CONV, origin="image"))).work
+    (work,) = lemaire(run_of(replace(CONV, origin="events"))).work
     assert work.kind == "spiking"
+
+
+def test_a_black_and_white_picture_that_is_called_an_image_is_read_as_real_values():
+    (work,) = lemaire(run_of(replace(CONV, origin="image"))).work
+    assert work.kind == "dense"
 
 
 @pytest.mark.parametrize("network", ["snn", "fnn"])

@@ -491,7 +491,7 @@ def leaky(net, clip):  # (T, B, F)
 
 
 @pytest.mark.parametrize("layout", [None, "TB", "loop"])
-@pytest.mark.parametrize("samples", [3, 5])
+@pytest.mark.parametrize("samples", [3, 7])
 @pytest.mark.parametrize("forward", [memoryless, leaky])
 def test_a_loop_over_an_axis_as_long_as_the_steps_is_over_the_steps(forward, samples, layout):
     net = Net(forward, first=same(4), fire=Fire(), last=nn.Linear(4, 3))
