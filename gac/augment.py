@@ -1,4 +1,4 @@
-"""Random changes to training images: to single pictures, and mixes of a batch."""
+"""Random changes to training images: to single pictures or clips, and mixes of a batch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from gac.errors import InputError
 from gac.metadata import Preprocessing
 from gac.order import Draw
 from gac.pictures import Samples, fit, normalise
@@ -44,8 +45,20 @@ class Augmented(Dataset[tuple[Tensor, int]]):
 
 
 def picture_changes(config: TrainConfig, how: Preprocessing) -> Callable[[Any], Any]:
-    """From a stored picture to one of the network's size, still in [0, 1] or bytes."""
+    """From a stored picture to one of the network's size, still in [0, 1] or bytes.
+
+    All frames of a recording are changed alike.
+
+    Raises:
+        InputError: If pictures would be interpolated or recoloured where there are events.
+    """
     from torchvision.transforms import v2
+
+    if how.events is not None and (config.random_resize or config.autoaugment != "none"):
+        raise InputError(
+            "random_resize and autoaugment are for pictures: they would turn counts of events "
+            "into other values; event frames take shift, flip and cutmix"
+        )
 
     size = how.image_size
     resize = v2.RandomResizedCrop(size) if config.random_resize else v2.Lambda(_Fit(how))

@@ -23,6 +23,7 @@ SCHEMA = 1
 _PARTS = ("config", "state", "metadata")
 # Settings that files of earlier versions do not have, as those versions worked.
 _ADDED: dict[str, Any] = {"gate": "full", "encoder_seed": 0}
+_ADDED_TO_PREPROCESSING: dict[str, Any] = {"events": None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +99,17 @@ def _own(content: Mapping[str, Any], steps: int | None) -> Checkpoint:
         raise InputError(f"{sum(config.blocks)} blocks claimed, {len(state)} tensors there")
     model = skeleton(config)
     check_names(state, model.state_dict())
-    metadata = from_plain(Metadata, content["metadata"])
+    metadata = from_plain(Metadata, _completed(content["metadata"]))
     metadata = replace(metadata, notes=(*metadata.notes, *precision_notes(state)))
     return Checkpoint(model=assemble(model, state), config=config, metadata=metadata)
+
+
+def _completed(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Metadata with what files of earlier versions do not say of the preprocessing."""
+    how = metadata.get("preprocessing")
+    if not isinstance(how, dict):
+        return metadata
+    return {**metadata, "preprocessing": _ADDED_TO_PREPROCESSING | how}
 
 
 def _official(content: Mapping[str, Any], steps: int | None) -> Checkpoint:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from gac.config import MSResNetConfig
 from gac.errors import InputError
-from gac.metadata import DataRecord, Preprocessing, Split
+from gac.metadata import DataRecord, EventFrames, EventValues, Preprocessing, Split
 
 if TYPE_CHECKING:
     from gac.pictures import Samples
@@ -29,6 +29,7 @@ class DataSource:
         preprocessing: The usual one; its image size follows the network.
         split, split_seed: How training and test samples are told apart.
         load: (split, preprocessing, root, seed) -> samples.
+        sensor: Of event data: height and width, pixels.
     """
 
     description: str
@@ -37,6 +38,12 @@ class DataSource:
     split: str
     split_seed: int | None = None
     load: Callable[[Split, Preprocessing, Path | None, int], Samples]
+    sensor: tuple[int, int] | None = None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether the residual networks of this package can learn it: labelled, and a square."""
+        return self.classes > 0 and (self.sensor is None or self.sensor[0] == self.sensor[1])
 
     def record(self, name: str) -> DataRecord:
         """What a checkpoint trained on this data says about it."""
@@ -77,6 +84,48 @@ def _random(split: Split, how: Preprocessing, root: Path | None, seed: int) -> S
     from gac.pictures import noise
 
     return noise(how, seed)
+
+
+def _event_digits(split: Split, how: Preprocessing, root: Path | None, seed: int) -> Samples:
+    from gac.event_sets import event_digits
+
+    return event_digits(split, how, SPLIT_SEED)
+
+
+def _nmnist(split: Split, how: Preprocessing, root: Path | None, seed: int) -> Samples:
+    from gac.event_sets import nmnist
+
+    return nmnist(split, how, _needed("nmnist", root))
+
+
+def _dvs128gesture(split: Split, how: Preprocessing, root: Path | None, seed: int) -> Samples:
+    from gac.event_sets import dvs128gesture
+
+    return dvs128gesture(split, how, _needed("dvs128gesture", root))
+
+
+def _cifar10dvs(split: Split, how: Preprocessing, root: Path | None, seed: int) -> Samples:
+    from gac.event_sets import cifar10dvs
+
+    return cifar10dvs(split, how, _needed("cifar10dvs", root), SPLIT_SEED)
+
+
+def _shd(split: Split, how: Preprocessing, root: Path | None, seed: int) -> Samples:
+    from gac.event_sets import shd
+
+    return shd(split, how, _needed("shd", root))
+
+
+def _frames(
+    image_size: int, steps: int, polarities: int = 2, values: EventValues = "binary"
+) -> Preprocessing:
+    """Frames neither shifted nor scaled: of binary ones, a network reads zeros and ones."""
+    return Preprocessing(
+        image_size=image_size,
+        mean=(0.0,) * polarities,
+        std=(1.0,) * polarities,
+        events=EventFrames(steps=steps, polarities=polarities, values=values),
+    )
 
 
 DATASETS: dict[str, DataSource] = {
@@ -127,6 +176,55 @@ DATASETS: dict[str, DataSource] = {
         split="the official train and val folders",
         load=_imagenet,
     ),
+    "event-digits": DataSource(
+        description="the real digits of scikit-learn, moved in front of a simulated event camera "
+        "of 16 x 16 pixels; nobody recorded these events",
+        classes=10,
+        preprocessing=_frames(16, steps=4),
+        split="1,437 train and 360 test recordings: the pictures of the split of digits",
+        split_seed=SPLIT_SEED,
+        load=_event_digits,
+        sensor=(16, 16),
+    ),
+    "nmnist": DataSource(
+        description="N-MNIST, 70,000 recordings of digits, 34 x 34, in "
+        "ROOT/nmnist/{Train,Test}/DIGIT/*.bin",
+        classes=10,
+        preprocessing=_frames(34, steps=10),
+        split="the official 60,000 train and 10,000 test recordings",
+        load=_nmnist,
+        sensor=(34, 34),
+    ),
+    "dvs128gesture": DataSource(
+        description="DVS128 Gesture, 11 hand movements, 128 x 128, in ROOT/dvs128gesture/*.aedat",
+        classes=11,
+        preprocessing=_frames(64, steps=10),
+        split="the labelled pieces of the official trials_to_train.txt and trials_to_test.txt",
+        load=_dvs128gesture,
+        sensor=(128, 128),
+    ),
+    "cifar10dvs": DataSource(
+        description="CIFAR10-DVS, 10,000 recordings of moved pictures, 128 x 128, in "
+        "ROOT/cifar10dvs/CLASS/*.aedat",
+        classes=10,
+        preprocessing=_frames(64, steps=10),
+        split="9,000 train and 1,000 test recordings, drawn once, stratified by class; there is "
+        "no official split",
+        split_seed=SPLIT_SEED,
+        load=_cifar10dvs,
+        sensor=(128, 128),
+    ),
+    # A line of units is no picture: two thirds of every 3 x 3 kernel would only see padding.
+    "shd": DataSource(
+        description="Spiking Heidelberg Digits, 10,420 spoken digits as spikes of 700 units, in "
+        "ROOT/shd/shd_{train,test}.h5; frames (T, 1, 1, 700), for networks of your own (--model); "
+        "pip install 'gac-energy[events]'",
+        classes=20,
+        preprocessing=_frames(700, steps=10, polarities=1),
+        split="the official 8,156 train and 2,264 test utterances",
+        load=_shd,
+        sensor=(1, 700),
+    ),
     "random": DataSource(
         description="normal noise instead of pictures: runs anywhere, its rates mean nothing",
         classes=0,
@@ -162,13 +260,51 @@ def usual_preprocessing(name: str, image_size: int) -> Preprocessing:
     return replace(usual, image_size=image_size, resize=resize)
 
 
-def preprocessing_for(name: str, network: MSResNetConfig) -> Preprocessing:
-    """The usual preprocessing of a data set for a network, or none where it reads intensities."""
+def preprocessing_for(
+    name: str, network: MSResNetConfig, event_values: EventValues | None = None
+) -> Preprocessing:
+    """The usual preprocessing of a data set for a network, or none where it reads intensities.
+
+    Events become a frame per step of the network, with as many polarities as it has channels.
+
+    Args:
+        name: One of `DATASETS`.
+        network: What is to read it.
+        event_values: Of event data, something else than the usual ``binary``.
+
+    Raises:
+        InputError: If the network can't read events of this data, or there are none.
+
+    Example:
+        >>> from gac.registry import architecture
+        >>> preprocessing_for("nmnist", architecture("msresnet8-events", steps=8)).events
+        EventFrames(steps=8, polarities=2, values='binary')
+    """
     usual = usual_preprocessing(name, network.image_size)
+    if usual.events is not None:
+        _check_reads(name, network)
+        size, steps, polarities = network.image_size, network.steps, network.in_channels
+        return _frames(size, steps, polarities, event_values or usual.events.values)
+    if event_values is not None:
+        raise InputError(f"{name} has pictures, no events; leave {event_values!r} event values out")
     if not network.reads_intensities:
         return usual
     channels = len(usual.mean)
     return replace(usual, mean=(0.0,) * channels, std=(1.0,) * channels)
+
+
+def _check_reads(name: str, network: MSResNetConfig) -> None:
+    """Whether a residual network of this package can read some event data."""
+    if not data_source(name).trainable:
+        raise InputError(
+            f"{name} is a line of units and no picture: it is for networks of your own, "
+            f"gac-analyze --model MODULE:FACTORY --data {name}"
+        )
+    if network.in_channels > 2:
+        raise InputError(
+            f"{name} has 2 channels, OFF and ON events, or 1 with both; the network reads "
+            f"{network.in_channels}: take a network for events, such as msresnet8-events"
+        )
 
 
 def load_data(
@@ -189,8 +325,9 @@ def load_data(
         seed: Of ``random`` data.
 
     Returns:
-        A data set of (image ``(C, H, W)`` float32, label) with a length; `Samples.labelled`
-        says whether the labels mean anything, `Samples.random` whether the images do not.
+        A data set of (image ``(C, H, W)`` float32, label) with a length, of events
+        (clip ``(T, C, H, W)``, label); `Samples.labelled` says whether the labels mean anything,
+        `Samples.random` whether the images do not.
 
     Raises:
         InputError: If the name is unknown, or the data is not there or not complete.

@@ -4,25 +4,63 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from gac.errors import InputError
 
 Split = Literal["train", "test"]
+EventValues = Literal["binary", "counts"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventFrames:
+    """From the events of a recording to one frame per step; see `gac.events.frames`.
+
+    The period of the recording is cut into equal slices of time, one per frame; an event exactly
+    at its end belongs to the last.
+
+    Attributes:
+        steps: Frames T, which are the steps of the network.
+        polarities: 2 keeps OFF and ON events apart, in channels 0 and 1; 1 puts them together.
+        values: ``counts`` of the events of a pixel in a slice, or ``binary``: 1 where there was
+            at least one.
+
+    Raises:
+        InputError: If there is no frame, or nothing known to put into it.
+    """
+
+    steps: int
+    polarities: int
+    values: EventValues
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.polarities not in (1, 2):
+            raise InputError(
+                f"event frames need at least 1 step and 1 or 2 polarities, got {self.steps} and "
+                f"{self.polarities}"
+            )
+        known = get_args(EventValues)
+        if self.values not in known:
+            raise InputError(
+                f"unknown values of event frames {self.values!r}; known: {', '.join(known)}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """From a stored picture to what the network reads; it changes rates, so it is kept.
+    """From a stored picture or recording to what the network reads; kept, as it changes rates.
 
     Pictures in [0, 1] are resized bilinearly, one channel is repeated where the network reads
-    several, then ``(x - mean) / std`` per channel.
+    several, then ``(x - mean) / std`` per channel. Events become frames: those of neighbouring
+    pixels are put together, so that no frame is ever interpolated.
 
     Attributes:
-        image_size: Height and width of the result, pixels.
-        mean, std: Per channel, in units of the full brightness 1.
+        image_size: Height and width of the result, pixels; of events on a sensor that is no
+            square, the longer side.
+        mean, std: Per channel, in units of the full brightness 1, or of one event.
         resize: Shorter side after the resize, pixels; the centre square of ``image_size`` is
             cut out then. None resizes straight to ``image_size``.
+        events: How events become frames; None for pictures.
 
     Raises:
         InputError: If the values contradict each other.
@@ -32,6 +70,7 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resize: int | None = None
+    events: EventFrames | None = None
 
     def __post_init__(self) -> None:
         numbers: tuple[Any, ...] = (*self.mean, *self.std)
@@ -45,6 +84,11 @@ class Preprocessing:
         if self.image_size < 1 or (self.resize is not None and self.resize < self.image_size):
             raise InputError(
                 f"expected 1 <= image_size <= resize, got {self.image_size}, {self.resize}"
+            )
+        if self.events is not None and (self.resize or len(self.mean) != self.events.polarities):
+            raise InputError(
+                f"event frames have one mean per polarity and no resize, got {self.mean} for "
+                f"{self.events.polarities}, resize {self.resize}"
             )
 
 

@@ -1,4 +1,7 @@
-"""Pictures as torch data sets: in memory (digits, MNIST, noise) or in folders (ImageNet)."""
+"""Pictures as torch data sets: in memory (digits, MNIST, noise) or in folders (ImageNet).
+
+`Samples`, `prepare` and `fit` take recordings of events as well, see `gac.event_sets`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
 from gac.errors import InputError
+from gac.events import Events, frames
 from gac.metadata import Preprocessing, Split
 
 NOISE_SAMPLES = 256
@@ -17,10 +21,10 @@ IMAGENET_CLASSES = 1000
 
 
 class Samples(Dataset[tuple[Tensor, int]]):
-    """Images and labels with a length.
+    """Images, or clips of event frames, and labels with a length.
 
     Args:
-        items: Sequence of (picture, label).
+        items: Sequence of (picture or recording, label).
         preprocessing: From a picture to what the network reads; None where the pictures are
             prepared already.
 
@@ -46,7 +50,7 @@ class Samples(Dataset[tuple[Tensor, int]]):
         return len(self._items)
 
     def stored(self, index: int) -> tuple[Any, int]:
-        """The picture as it is kept, and its label."""
+        """The picture or recording as it is kept, and its label."""
         picture, label = self._items[index]
         return picture, int(label)
 
@@ -58,20 +62,22 @@ class Samples(Dataset[tuple[Tensor, int]]):
 
 
 def prepare(picture: Any, how: Preprocessing) -> Tensor:
-    """One picture as the network reads it.
+    """One picture or recording as the network reads it.
 
     Args:
-        picture: ``(1 or C, h, w)``, float in [0, 1] or uint8, or a PIL image.
+        picture: ``(1 or C, h, w)``, float in [0, 1] or uint8, or a PIL image; or `Events`.
         how: The recipe; C is the length of its mean.
 
     Returns:
-        ``(C, image_size, image_size)``, float32.
+        ``(C, image_size, image_size)``, float32; of events, ``(T, C, height, width)``.
     """
     return normalise(fit(picture, how), how)
 
 
 def fit(picture: Any, how: Preprocessing) -> Any:
-    """A picture resized and cut to the network's size; values as they are."""
+    """A picture resized and cut to the network's size, or frames of events; values as they are."""
+    if isinstance(picture, Events):
+        return torch.from_numpy(frames(picture, how))
     if not isinstance(picture, Tensor):
         from torchvision.transforms.v2 import functional
 
@@ -100,7 +106,10 @@ def unit_range(picture: Any) -> Tensor:
 
 
 def normalise(picture: Any, how: Preprocessing) -> Tensor:
-    """``(1 or C, h, w)`` or a PIL image -> ``(C, h, w)`` with the recipe's mean and deviation."""
+    """``(1 or C, h, w)`` or a PIL image -> ``(C, h, w)`` with the recipe's mean and deviation.
+
+    Frames ``(T, C, h, w)`` stay frames.
+    """
     mean, std = (torch.tensor(values)[:, None, None] for values in (how.mean, how.std))
     return (unit_range(picture) - mean) / std
 

@@ -215,6 +215,7 @@ _IMAGENET = TrainConfig(
 )
 _CIFAR_SOURCE = "released code (bollossom/GAC), CIFAR training script"
 _IMAGENET_SOURCE = "released code (bollossom/GAC), ImageNet training script; flip added"
+_EVENTS_SOURCE = "chosen for this package, not run: no data here"
 
 RECIPES: dict[str, Recipe] = {
     "digits": Recipe(
@@ -243,6 +244,33 @@ RECIPES: dict[str, Recipe] = {
         config=_CIFAR,
         source=_CIFAR_SOURCE,
         released={"cutmix_draw": "epoch"},
+    ),
+    "event-digits": Recipe(
+        data="event-digits",
+        model="msresnet8-events",
+        config=TrainConfig(epochs=10, weight_decay=5e-4, shift=1, seed=1),
+        source="chosen for this package",
+    ),
+    "nmnist": Recipe(
+        data="nmnist",
+        model="msresnet8-events-34",
+        config=TrainConfig(epochs=20, weight_decay=5e-4, shift=2, seed=1),
+        source=_EVENTS_SOURCE,
+    ),
+    "dvs128gesture": Recipe(
+        data="dvs128gesture",
+        model="msresnet18-events",
+        # No mirror images: three classes are the left hand's, three the right hand's.
+        config=TrainConfig(epochs=100, batch_size=16, lr=0.05, weight_decay=5e-4, shift=4, seed=1),
+        source=_EVENTS_SOURCE,
+    ),
+    "cifar10dvs": Recipe(
+        data="cifar10dvs",
+        model="msresnet18-events",
+        config=TrainConfig(
+            epochs=100, batch_size=32, lr=0.05, weight_decay=5e-4, shift=4, flip=True, seed=1
+        ),
+        source=_EVENTS_SOURCE,
     ),
     "imagenet-r18": Recipe(
         data="imagenet",
