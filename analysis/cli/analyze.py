@@ -16,7 +16,7 @@ from analysis.cli.idle import refuse_idle
 from analysis.energy import conventions
 from analysis.energy import technology as technologies
 from analysis.errors import InputError
-from analysis.records import Role
+from analysis.records import InputKind, Role
 from analysis.reporting.axes import Axis
 from analysis.reporting.text import parse_share
 from analysis.reporting.wanted import Wanted
@@ -44,6 +44,7 @@ def analyze(
     role: opt.RoleOf = None,
     neurons: opt.NeuronPaths = None,
     time_layout: opt.TimeOrder = None,
+    kinds: opt.InputKinds = None,
     samples: opt.Samples = None,
     until_ci: opt.UntilCi = None,
     steps: opt.Steps = None,
@@ -56,6 +57,7 @@ def analyze(
     technology: opt.TechnologyName = "45nm-fp32",
     explain: opt.Explain = False,
     stem: opt.Stem = None,
+    event_stem: opt.EventStem = None,
     gate: opt.Gate = None,
     gate_as: opt.GateAs = None,
     spike: opt.Spike = None,
@@ -96,8 +98,8 @@ def analyze(
         return
     # wrong names and files are told before torch is loaded
     fields = {
-        "stem": stem, "gate": gate, "gate_as": gate_as, "spike": spike, "real": real,
-        "rate_at": rate_at, "graded": graded, "silent": silent, "norm": norm,
+        "stem": stem, "event_stem": event_stem, "gate": gate, "gate_as": gate_as, "spike": spike,
+        "real": real, "rate_at": rate_at, "graded": graded, "silent": silent, "norm": norm,
         "elementwise": elementwise,
     }  # fmt: skip
     changes = {name: value for name, value in fields.items() if value is not None}
@@ -125,6 +127,7 @@ def analyze(
         raise InputError("--neurons and --time-layout describe a model of your own: --model")
     until = None if until_ci is None else _share(until_ci)
     roles = dict(_role(text) for text in role or ())
+    inputs_are = dict(_kind(text) for text in kinds or ())
     from analysis.cli.gate import Gate
     from analysis.cli.job import Job
     from analysis.cli.present import Wish, present
@@ -147,6 +150,7 @@ def analyze(
         roles=roles,
         neurons=tuple(neurons or ()),
         time_layout=None if time_layout is None else time_layout.value,
+        kinds=inputs_are,
         per_sample=per_sample,
     )
     wish = Wish(
@@ -195,6 +199,19 @@ def _role(text: str) -> tuple[str, Role]:
         known = ", ".join(get_args(Role))
         raise InputError(f"--role takes GLOB=ROLE with one of {known}, not {text!r}")
     return pattern, cast(Role, role)
+
+
+def _kind(text: str) -> tuple[str, InputKind]:
+    """A pattern of inputs and what they hold, such as ``frames=image``; all without a pattern.
+
+    Raises:
+        InputError: If it is none.
+    """
+    pattern, mark, kind = text.rpartition("=")
+    if kind not in get_args(InputKind) or bool(mark) != bool(pattern):
+        known = ", ".join(get_args(InputKind))
+        raise InputError(f"--input takes [NAME=]KIND with one of {known}, not {text!r}")
+    return pattern or "*", cast(InputKind, kind)
 
 
 def _only_architecture(inputs: tuple[Path, ...], rates: str | None, solve: str | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.records import Role
+from analysis.records import InputKind, Role
 from analysis.reporting.report import Report
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Job:
     roles: Mapping[str, Role] = field(default_factory=dict)
     neurons: tuple[str, ...] = ()
     time_layout: str | None = None
+    kinds: Mapping[str, InputKind] = field(default_factory=dict)
     per_sample: bool | None = None
 
 

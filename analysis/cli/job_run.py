@@ -84,6 +84,7 @@ def _run(
             until=None if job.until is None else Until(job.until, at_most=known or AT_MOST),
             sample_index=mine,
             roles=job.roles,
+            inputs=job.kinds,
             per_sample=keep,
             neuron_detail=True,
             flips=job.flips,

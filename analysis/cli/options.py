@@ -85,6 +85,15 @@ TimeOrder = Annotated[
         help="where steps lie in --model, if sizes do not tell: BT, TB or loop",
     ),
 ]
+InputKinds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="[NAME=]KIND",
+        rich_help_panel=_RUN,
+        help="events or image; default by the values; NAME: of one input; may be repeated",
+    ),
+]
 Samples = Annotated[
     int | None,
     typer.Option(
@@ -165,6 +174,7 @@ def _field(name: str) -> typer.models.OptionInfo:
 
 
 Stem = Annotated[str | None, _field("stem")]
+EventStem = Annotated[str | None, _field("event_stem")]
 Gate = Annotated[str | None, _field("gate")]
 GateAs = Annotated[str | None, _field("gate_as")]
 Spike = Annotated[str | None, _field("spike")]

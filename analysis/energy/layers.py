@@ -37,10 +37,12 @@ class Range:
 def reads_spikes(site: SiteRecord) -> bool:
     """Whether the values of its input are spikes, of one or both signs, and no image.
 
-    Events at the input are spikes; a black and white picture that somebody calls an image is not.
-    An input that was always zero is none of them: what it stands for is up to the caller.
+    Events at the input are spikes; a black and white picture that somebody calls an image is not,
+    unless the layer is called spiking. An input that was always zero is none of them: what it
+    stands for is up to the caller.
     """
-    return site.operand in ("spike", "ternary") and site.origin != "image"
+    may_be = site.origin != "image" or site.role == "spiking"
+    return site.operand in ("spike", "ternary") and may_be
 
 
 def is_spiking(site: SiteRecord) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from analysis.energy.ann import Counterpart, comparison, counterpart
+from analysis.energy.ann import Counterpart, Reads, comparison, counterpart, counterparts
 from analysis.energy.energy import Energy
 from analysis.reporting.columns import ACS, ENERGY, MACS
 from analysis.reporting.tables import Column, Row, Table
@@ -53,7 +53,7 @@ def _rows(energy: Energy, zeros: float) -> Iterator[Row]:
     for name, other in _relu(energy, zeros):
         pj = other.energy_pj(energy.technology)
         ratio = own / pj if pj else None
-        yield name, 1, 0, other.macs, "unpriced" if pj is None else pj, ratio
+        yield name, other.passes, 0, other.macs, "unpriced" if pj is None else pj, ratio
     plain = counterpart(energy.run)
     name = f"{plain.matched_bits}-bit values, dense"
     yield name, 1, 0, plain.macs, plain.bit_matched_pj, None
@@ -63,10 +63,16 @@ def _own(energy: Energy) -> float:
     return float(energy.exact_pj(energy.total))
 
 
+_READS: dict[Reads, str] = {
+    "image": "", "frames": " on each frame of events", "sum": " on the sum of the events",
+}  # fmt: skip
+
+
 def _relu(energy: Energy, zeros: float) -> Iterator[tuple[str, Counterpart]]:
-    yield "ReLU, dense", counterpart(energy.run)
-    if zeros:
-        yield f"ReLU, {100 * zeros:g} % zeros skipped", counterpart(energy.run, zeros)
+    for share in (0.0, zeros) if zeros else (0.0,):
+        skips = f"{100 * share:g} % zeros skipped" if share else "dense"
+        for other in counterparts(energy.run, share):
+            yield f"ReLU{_READS[other.reads]}, {skips}", other
 
 
 def counterpart_notes(energy: Energy, zeros: float = 0.0) -> tuple[str, ...]:

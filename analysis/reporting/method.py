@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from analysis.energy.charges import work_left_out
-from analysis.energy.layers import reads_spikes
+from analysis.energy.charges import is_event_stem, work_left_out
 from analysis.reporting.bibliography import SOFTWARE, cited_by_convention, cited_by_prices
 from analysis.reporting.report import Report
-from analysis.reporting.report_tables import constants_sentence
+from analysis.reporting.report_tables import constants_sentence, inputs_sentence
 from analysis.reporting.text import joules, si
 
 
@@ -32,6 +31,10 @@ PHRASES: dict[tuple[str, str], str] = {
     ("stem", "every-step"): "The stem, which reads the image, is charged at every step.",
     ("stem", "once"): "The stem reads the same image at every step and is charged once.",
     ("stem", "free"): "The stem is left out.",
+    ("event_stem", "as-other-sites"): "",
+    ("event_stem", "rate-mac"): "A stem that reads events costs the non-zero share of its input "
+    "times its dense multiply-accumulates over all steps.",
+    ("event_stem", "as-image"): "A stem that reads events costs what one does that reads an image.",
     ("gate", "every-step"): "The layers of the gate are charged at every step.",
     ("gate", "once"): "The layers of the gate whose input is the same at every step are charged "
     "once.",
@@ -94,13 +97,12 @@ def _sentences(report: Report, style: Style) -> Iterator[str]:
     )
     yield f"The energy per sample is {_equation(report, style)}."
     known = cited_by_convention(rule.name)
+    if run.inputs:
+        yield f"Of what the network reads, {inputs_sentence(run)}."
     yield f"Operations are booked under the convention {rule.name}{style.cite(known)}."
-    roles = {s.role for s in run.sites if not (s.role == "stem" and reads_spikes(s))}
+    unused = _unused(report)
     for (field, value), phrase in PHRASES.items():
-        unused = field.startswith("gate") and "gate" not in roles
-        unused |= field == "stem" and "stem" not in roles
-        unused |= field == "gate_as" and rule.gate == "free"
-        if getattr(rule, field) == value and not unused:
+        if getattr(rule, field) == value and field not in unused:
             yield phrase
     yield _left_out(report)
     if run.constants:
@@ -108,6 +110,19 @@ def _sentences(report: Report, style: Style) -> Iterator[str]:
     if report.energy.unpriced:
         yield "Operations without a price make this a lower bound."
     yield _result(report)
+
+
+def _unused(report: Report) -> set[str]:
+    """The fields of the convention that say nothing about this network."""
+    run, rule = report.run, report.convention
+    stems = [is_event_stem(s, rule) for s in run.sites if s.role == "stem"]
+    there = {
+        "stem": not all(stems) or (any(stems) and rule.event_stem == "as-image"),
+        "event_stem": any(stems),
+        "gate": any(s.role == "gate" for s in run.sites),
+    }
+    there["gate_as"] = there["gate"] and rule.gate != "free"
+    return {field for field, is_there in there.items() if not is_there}
 
 
 def _equation(report: Report, style: Style) -> str:

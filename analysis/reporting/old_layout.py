@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from analysis.energy.conventions import PRESETS
+
 _COUNTS = (
     "dense_macs", "inside_macs", "synops", "nonzeros", "elements", "one_sided_synops", "levels",
     "level_synops",
@@ -37,7 +39,11 @@ def upgraded(table: Mapping[str, Any]) -> dict[str, Any]:
         "moments": _moments(run["moments"], by_column),
         "per_sample": [_sample_count(entry, times) for entry in run.get("per_sample", ())],
     }
-    return {**table, "schema": 2, "run": now}
+    rule = table.get("convention", {})
+    # A preset goes on being one: its field about stems of events is newer.
+    preset = PRESETS.get(rule.get("name", "").split(", ")[0])
+    newer = {} if preset is None else {"event_stem": preset.event_stem}
+    return {**table, "schema": 2, "run": now, "convention": newer | rule}
 
 
 def _key(key: Mapping[str, Any]) -> tuple[str, str, str]:

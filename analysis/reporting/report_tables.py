@@ -12,7 +12,7 @@ from analysis.energy.early import neurons_without_steps
 from analysis.energy.energy import Energy
 from analysis.energy.layers import some
 from analysis.errors import InputError
-from analysis.records import Run, SiteRecord
+from analysis.records import OperandKind, Run, SiteRecord
 from analysis.reporting.breakdown import PARTS, by_part
 from analysis.reporting.columns import ACS, ENERGY, LAYER, MACS, NEURON_LAYER, SHARE, SYNOPS
 from analysis.reporting.report import Report
@@ -93,6 +93,7 @@ def _in_short(rule: Convention) -> str:
     """The fields of a convention, those left out that say nothing unusual."""
     gate = rule.gate if rule.gate_as == "other-sites" else f"{rule.gate} {rule.gate_as}"
     extra = (
+        ("events", rule.event_stem, "as-other-sites"),
         ("rate at", rule.rate_at, "input"), ("graded", rule.graded, "as-real"),
         ("silent", rule.silent, "as-spike"),
         ("norm", rule.norm, "folded"), ("elementwise", rule.elementwise, "excluded"),
@@ -133,6 +134,43 @@ def _part_cell(energy: Energy, part: str, charge: Charge) -> Cell:
     if not energy.unpriced_of(charge):
         return pj
     return AtLeast(pj) if pj else "unpriced"
+
+
+_VALUES: dict[OperandKind, str] = {
+    "silent": "zeros only", "spike": "0 and one other value", "ternary": "0, a and -a",
+    "graded": "small multiples of one value", "real": "real values",
+}  # fmt: skip
+
+
+def inputs_table(report: Report) -> Table:
+    """One row per input of the model: whether it holds events or an image, and why."""
+    return Table(
+        name="inputs",
+        title="What the network reads",
+        columns=(
+            Column(name="input", heading="input"),
+            Column(name="kind", heading="taken for"),
+            Column(name="said_by", heading="because", meaning="somebody said so, or its values"),
+            Column(name="values", heading="values", meaning="over the whole run"),
+            Column(name="rate", heading="not zero", kind="fraction"),
+        ),
+        rows=tuple(
+            (one.name, one.kind, "said so" if one.said_by == "user" else "of its values",
+             _VALUES[one.values], one.rate)
+            for one in report.run.inputs
+        ),
+    )  # fmt: skip
+
+
+def inputs_sentence(run: Run) -> str:
+    """What each input holds and who says so, in a line; nothing where that is not known."""
+    parts = [
+        f"{one.name} holds {'events' if one.kind == 'events' else 'an image'} "
+        f"({'as said; ' if one.said_by == 'user' else ''}{_VALUES[one.values]}, "
+        f"{100 * one.rate:.3g} % not zero)"
+        for one in run.inputs
+    ]
+    return "; ".join(parts)
 
 
 def sites_table(report: Report) -> Table:

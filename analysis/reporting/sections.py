@@ -31,6 +31,7 @@ from analysis.reporting.report import Report
 from analysis.reporting.report_tables import (
     constants_sentence,
     conventions_table,
+    inputs_table,
     left_out_table,
     neurons_table,
     sites_table,
@@ -104,7 +105,7 @@ def _layers(report: Report) -> Section:
         short="Layers",
         lead=figures.dearest_sentence(report),
         figures=(figures.layers_figure(report),),
-        tables=(sites_table(report),),
+        tables=(*([inputs_table(report)] if report.run.inputs else []), sites_table(report)),
     )
 
 

@@ -24,6 +24,7 @@ from analysis.reporting.report import Report
 from analysis.reporting.report_tables import (
     constants_sentence,
     conventions_table,
+    inputs_sentence,
     neurons_table,
     not_known_by_step,
     parts_table,
@@ -103,6 +104,8 @@ def _headline(report: Report) -> RenderableType:
     grid = RichTable.grid(padding=(0, 2))
     grid.add_row("model", str(facts.get("model", "unnamed")))
     grid.add_row("data", f"{facts.get('data', f'{run.samples} samples')}, T = {run.steps}")
+    if run.inputs:
+        grid.add_row("input", inputs_sentence(run))
     if run.correct is not None:
         grid.add_row("accuracy", _with_interval(totals, "accuracy", partial(shown, kind="percent")))
     grid.add_row("firing rate", _with_interval(totals, "firing_rate", partial(shown, kind="rate")))

@@ -185,7 +185,7 @@ def test_the_energy_of_a_sample_is_that_of_running_it_alone():
 
 
 def test_what_needs_levels_is_refused_by_sample_and_by_step():
-    batch = torch.tensor([[0.0, 0.5, 1.5]])
+    batch = torch.tensor([[0.0, 1.0, 3.0]])
     rule = convention("operand", graded="repeat-ac")
     layer = torch.nn.Linear(3, 3, bias=False)
     report = analysis.analyze(
