@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 SENSOR = (16, 16)
 DURATION_US = 300_000
-SUBFRAMES = 150
+SUBFRAMES = 60  # a third of them per movement, each under a fifth of a pixel
 THRESHOLD = 0.3  # of the natural logarithm of brightness
 DARK = 0.1  # added to brightness in [0, 1]: what the sensor sees in the dark
 ENLARGED = 1.5  # pixels of the sensor per pixel of a picture

@@ -54,8 +54,8 @@ def read_aedat2(file: Path) -> Events:
     """A recording of a DVS128 in AEDAT 2.0: pairs of big-endian address and time.
 
     Bit 0 of an address is 1 for OFF, bits 1 to 7 and 8 to 14 count the pixels of the two axes
-    from the far end. CIFAR10-DVS was recorded with the camera on its side: here bits 8 to 14
-    give the column and bits 1 to 7 the row, so that pictures stand upright.
+    from the far end. Here bits 8 to 14 give the column and bits 1 to 7 the row, as other readers
+    of CIFAR10-DVS have it; there is no recording here to see that pictures stand upright.
 
     Raises:
         InputError: If the file can't be read, is of another version or damaged.

@@ -54,7 +54,7 @@ ARCHITECTURES: dict[str, MSResNetConfig] = {
     # The same for images of 28 x 28 pixels, at about the same cost: the first block halves them.
     "msresnet8-28": replace(_SMALL, strides=(2, 2, 2), image_size=28),
     # For clips of event frames, OFF and ON in a channel each.
-    "msresnet8-events": replace(_SMALL, in_channels=2),
+    "msresnet8-events": replace(_SMALL, strides=(2, 2, 2), in_channels=2),
     "msresnet8-events-34": replace(
         _SMALL, steps=10, strides=(2, 2, 2), in_channels=2, image_size=34
     ),

@@ -1,40 +1,49 @@
-"""Any torch model from the command line: functions of the user's own build it and its batches."""
+"""Any torch model from the command line: a function of the user's own builds it.
+
+Its batches come from another such function, or from a data set by name.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
-from analysis.cli.subject import Subject, sha256
+from analysis.cli.subject import RANDOM_INPUT, ImagesOf, Subject, drawn, sha256
 from analysis.errors import InputError
 from gac.archive import read_archive
+from gac.data import data_source, load_data
 
 if TYPE_CHECKING:
     from analysis.cli.job import Job
     from analysis.cli.processes import Place
+    from gac.metadata import Preprocessing
 
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "state")  # keys that usually hold weights
 
 
 def from_functions(job: Job, weights: Path | None) -> Subject:
-    """A model and batches that functions of the user build.
+    """A model that a function of the user builds, on batches of another or of a known data set.
 
     The functions are the user's own code and run as such; a weights file is only data.
 
     Raises:
-        InputError: If a function can't be found, gives something else, or the weights don't fit.
+        InputError: If a function can't be found, gives something else, the weights don't fit, or
+            the data can't be read.
     """
-    if job.data is None or ":" not in job.data:
-        raise InputError("--model needs its samples: --data package.module:loader")
+    if job.data is None:
+        raise InputError(
+            "--model needs its samples: --data package.module:loader, or the name of a data set"
+        )
     model = _model(str(job.model), weights)
-    shown = _First(_batches(job.data), job.samples)
+    shown, of, more = _shown(job, job.data)
 
     def of_one_process(place: Place) -> Iterable[Any]:
         if place.world > 1:
@@ -46,9 +55,9 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
         batches=of_one_process,
         share=lambda _place: None,
         samples=job.samples,
-        of=(job.data, None),
+        of=of,
         example=lambda: _one(next(iter(shown))),
-        facts=_facts(str(job.model), model, weights),
+        facts={**_facts(str(job.model), model, weights), **more},
         settings={
             "steps": job.steps,
             "neurons": job.neurons,
@@ -64,6 +73,26 @@ def _model(place: str, weights: Path | None) -> nn.Module:
     if weights is not None:
         load_weights(model, weights)
     return model
+
+
+def _shown(job: Job, data: str) -> tuple[Iterable[Any], tuple[str, int | None], dict[str, Any]]:
+    """The batches, what they are of, and what the report has to say of them."""
+    if ":" in data:
+        return _First(_batches(data), job.samples), (data, None), {}
+    how = _usual(data, job.steps)
+    everything = load_data(data, preprocessing=how, root=job.data_root, seed=job.seed)
+    loader: DataLoader[Any] = DataLoader(drawn(everything, job), job.batch_size)
+    title = RANDOM_INPUT if everything.random else f"{data} test"
+    shown = loader if everything.labelled else ImagesOf(loader)
+    return shown, (title, len(everything)), {"preprocessing": asdict(how)}
+
+
+def _usual(data: str, steps: int | None) -> Preprocessing:
+    """The usual preprocessing of a data set; events become one frame per step asked for."""
+    how = data_source(data).preprocessing
+    if how.events is None or steps is None:
+        return how
+    return replace(how, events=replace(how.events, steps=steps))
 
 
 def _batches(place: str) -> Iterable[Any]:

@@ -76,13 +76,13 @@ def from_checkpoint(job: Job, file: Path | None) -> Subject:
     name = data_name(network, job.data, file)
     how = preprocessing_of(network, name)
     everything = load_data(name, preprocessing=how, root=job.data_root, seed=job.seed)
-    chosen = _draw(everything, job)
+    chosen = drawn(everything, job)
     places = chosen.indices if isinstance(chosen, Subset) else range(len(chosen))
     labelled = everything.labelled and _same_classes(network, name)
 
     def loaded(samples: Sequence[int]) -> Iterable[Any]:
         loader: DataLoader[Any] = DataLoader(Subset(chosen, samples), job.batch_size)
-        return loader if labelled else _Images(loader)
+        return loader if labelled else ImagesOf(loader)
 
     def some(most: int) -> Iterable[Any]:
         generator = torch.Generator().manual_seed(job.seed)
@@ -110,7 +110,7 @@ def from_checkpoint(job: Job, file: Path | None) -> Subject:
 
 
 @dataclass(frozen=True)
-class _Images:
+class ImagesOf:
     """The images of labelled batches, batch by batch."""
 
     loader: DataLoader[Any]
@@ -145,7 +145,7 @@ def preprocessing_of(network: Checkpoint, name: str) -> Preprocessing:
     return preprocessing_for(name, network.config)
 
 
-def _draw(everything: Any, job: Job) -> Any:
+def drawn(everything: Any, job: Job) -> Any:
     """All samples, or some drawn without replacement; the same ones for the same seed.
 
     A run that may stop early takes them in random order: data sets are often sorted by class.

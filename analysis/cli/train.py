@@ -25,6 +25,14 @@ PROGRAM = "gac-train"
 TRAINABLE = [name for name, source in DATASETS.items() if source.trainable]
 
 
+def _by_architecture() -> str:
+    """The encoders of the named architectures, for the help."""
+    found: dict[str, list[str]] = {}
+    for name, known in ARCHITECTURES.items():
+        found.setdefault(known.encoder, []).append(name)
+    return "; ".join(f"{encoder} ({', '.join(names)})" for encoder, names in found.items())
+
+
 app = application()
 
 _WHAT, _RUN = "What to train", "The run"
@@ -75,13 +83,13 @@ def train(
         option(f"Architecture: {', '.join(ARCHITECTURES)}. Default the recipe's.", _WHAT),
     ] = None,
     encoder: Annotated[
-        str,
+        str | None,
         option(
             "gac (gated attention coding), direct (plain current), poisson or latency (pixels "
-            "become spikes first).",
+            f"become spikes first). Default the architecture's: {_by_architecture()}.",
             _WHAT,
         ),
-    ] = "gac",
+    ] = None,
     gate: Annotated[
         str,
         option(
@@ -92,6 +100,14 @@ def train(
     steps: Annotated[
         int | None,
         option("Simulation steps T per image. Default the architecture's.", _WHAT),
+    ] = None,
+    event_values: Annotated[
+        str | None,
+        option(
+            "What frames of events hold: binary (1 where there was an event) or counts. Default "
+            "binary.",
+            _WHAT,
+        ),
     ] = None,
     network: Annotated[
         list[str] | None,
@@ -182,8 +198,9 @@ def train(
     data = data or known.data
     name = model or known.model
     given = {
-        "classes": data_source(data).classes, "encoder": encoder, "gate": gate,
+        "classes": data_source(data).classes, "gate": gate,
         **({} if steps is None else {"steps": steps}),
+        **({} if encoder is None else {"encoder": encoder}),
     }  # fmt: skip
     config = _changed(architecture(name, **given), network or [])
     changes = {key: value for key, value in settings.items() if value is not None}
@@ -193,7 +210,7 @@ def train(
         model=name,
         network=config,
         settings=replace(known.config, **changes),
-        preprocessing=preprocessing_for(data, config),
+        preprocessing=preprocessing_for(data, config, event_values),
         output=output or Path("runs") / (recipe_name or data),
         device=device,
         channels_last=channels_last,
