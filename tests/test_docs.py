@@ -29,11 +29,16 @@ ELSEWHERE = ("make", "source", "pip", "git", "apt-get")  # of the checkout or of
 LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)")
 
 
-def refresher():
-    spec = importlib.util.spec_from_file_location("refresh", ROOT / "docs/refresh.py")
+def imported(file):
+    """A module that lies in no package."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def refresher():
+    return imported(ROOT / "docs/refresh.py")
 
 
 def blocks(page, kind):
@@ -82,11 +87,18 @@ def folder(tmp_path, monkeypatch):
             folder = tmp_path / "DATA" / "imagenet" / split / f"n0000000{place % 2}"
             folder.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (40, 30), (place, 0, 0)).save(folder / f"{place}.JPEG")
+    event_files = imported(ROOT / "tests/gac/event_files.py")
+    recording = [(10 * k, k % 34, k % 30, k % 2) for k in range(200)]
+    event_files.write_nmnist(tmp_path / "DATA", recording)
+    event_files.write_cifar10dvs(tmp_path / "DATA", recording)
+    packet = event_files.aedat3(event_files.packet(recording))
+    pieces = [(gesture, 0, 2000) for gesture in range(1, 12)]
+    event_files.write_gestures(tmp_path / "DATA", packet, pieces)
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     yield tmp_path
-    for name in ("mynet", "test_energy"):
+    for name in ("mynet", "test_energy", "eventnet", "dvsnet"):
         sys.modules.pop(name, None)
 
 

@@ -91,7 +91,7 @@ InputKinds = Annotated[
         "--input",
         metavar="[NAME=]KIND",
         rich_help_panel=_RUN,
-        help="events or image; default by the values; NAME: of one input; may be repeated",
+        help="events or image, where values do not tell; of one input: NAME=KIND",
     ),
 ]
 Samples = Annotated[

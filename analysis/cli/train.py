@@ -17,6 +17,7 @@ from analysis.cli.training_plan import Plan
 from gac.config import MSResNetConfig
 from gac.data import DATASETS, data_source, preprocessing_for
 from gac.errors import InputError
+from gac.metadata import EventValues
 from gac.plain import from_plain, to_plain
 from gac.recipes import RECIPES, Recipe, recipe
 from gac.registry import ARCHITECTURES, architecture
@@ -102,7 +103,7 @@ def train(
         option("Simulation steps T per image. Default the architecture's.", _WHAT),
     ] = None,
     event_values: Annotated[
-        str | None,
+        EventValues | None,
         option(
             "What frames of events hold: binary (1 where there was an event) or counts. Default "
             "binary.",

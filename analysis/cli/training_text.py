@@ -78,11 +78,12 @@ def described(plan: Plan, place: Place, train_size: int, test_size: int) -> str:
     order = Order(train_size, settings, world=place.world)
     memory = training_memory(network, order.part_size)
     side = plan.preprocessing.image_size
+    kept = "images" if plan.preprocessing.events is None else "recordings"
     split = f"{place.world} processes x {settings.accumulate} parts of {order.part_size}"
     return (
         f"{plan.model}, {network.encoding} encoder, {network.steps} steps, "
         f"{memory.parameters:,} parameters\n"
-        f"{plan.data}: {train_size:,} train and {test_size:,} test images, {side} x {side} pixels\n"
+        f"{plan.data}: {train_size:,} train and {test_size:,} test {kept}, {side} x {side} pixels\n"
         f"{settings.epochs} epoch{'s' * (settings.epochs > 1)} of {order.batches:,} updates, "
         f"batch {settings.batch_size}"
         f"{f' = {split}' if order.part_size < settings.batch_size else ''}, learning rate "

@@ -98,7 +98,7 @@ def _sentences(report: Report, style: Style) -> Iterator[str]:
     yield f"The energy per sample is {_equation(report, style)}."
     known = cited_by_convention(rule.name)
     if run.inputs:
-        yield f"Of what the network reads, {inputs_sentence(run)}."
+        yield f"Input: {inputs_sentence(run)}."
     yield f"Operations are booked under the convention {rule.name}{style.cite(known)}."
     unused = _unused(report)
     for (field, value), phrase in PHRASES.items():

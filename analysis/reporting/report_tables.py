@@ -165,9 +165,9 @@ def inputs_table(report: Report) -> Table:
 def inputs_sentence(run: Run) -> str:
     """What each input holds and who says so, in a line; nothing where that is not known."""
     parts = [
-        f"{one.name} holds {'events' if one.kind == 'events' else 'an image'} "
-        f"({'as said; ' if one.said_by == 'user' else ''}{_VALUES[one.values]}, "
-        f"{100 * one.rate:.3g} % not zero)"
+        f"{one.name}, {'said to hold' if one.said_by == 'user' else 'by its values'} "
+        f"{'events' if one.kind == 'events' else 'an image'} "
+        f"({_VALUES[one.values]}, {100 * one.rate:.3g} % not zero)"
         for one in run.inputs
     ]
     return "; ".join(parts)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from xml.etree import ElementTree as ET
 
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -45,7 +46,7 @@ def test_a_run_leaves_every_file(folder):
 def test_help_fits_one_screen_and_groups_every_option(run):
     text = run("--help").stdout
     lines = text.splitlines()
-    assert len(lines) <= 52
+    assert len(lines) <= 58
     assert max(map(len, lines)) <= 100
     for group in ("Network and data:", "What operations cost:", "Output:", "Comparison:",
                   "Budget:", "Without a checkpoint:", "Examples:"):  # fmt: skip
@@ -204,6 +205,10 @@ def test():
     torch.manual_seed(0)
     return [(torch.rand(5, 6), torch.zeros(5, dtype=torch.long)) for _ in range(3)]
 
+def coded():
+    torch.manual_seed(0)
+    return [(torch.rand(5, 6) < 0.5).float()]
+
 batches = test()
 number = 3
 """
@@ -247,6 +252,22 @@ def test_neurons_and_the_order_of_time_of_ones_own_model_may_be_said(run, projec
     assert [(n["site"], n["neurons"]) for n in found["neurons"]] == [("1", 4)]
 
 
+@pytest.mark.parametrize(
+    ("option", "kind", "said_by", "macs"),
+    [((), "events", "values", 0), (("--input", "image"), "image", "user", 24),
+     (("--input", "x=image"), "image", "user", 24), (("--input", "x=events"), "events", "user", 0)],
+)  # fmt: skip
+def test_the_kind_of_the_input_may_be_said(run, project, option, kind, said_by, macs):
+    done = run("--model", "mynet:build", "--data", "mynet:coded", "--steps", 1, *option,
+               "--output", "out")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads((project / "out" / "report.json").read_text())["run"]["inputs"]
+    assert (found["name"], found["kind"], found["said_by"]) == ("x", kind, said_by)
+    assert ("x, said to hold" if said_by == "user" else "x, by its values") in done.stdout
+    first = pd.read_csv(project / "out" / "sites.csv").iloc[0]
+    assert (first.origin, first.macs) == (kind, macs)
+
+
 def test_a_number_of_samples_cuts_the_last_batch(run, project):
     done = run("--model", "mynet:build", "--data", "mynet:batches", "--steps", 1, "--samples", 7)
     assert done.returncode == 0, done.stderr
@@ -267,6 +288,9 @@ def test_a_number_of_samples_cuts_the_last_batch(run, project):
         (["{list}", "--model", "mynet:build", "--data", "mynet:test"], "holds no state dict"),
         (["--role", "stem"], "--role takes GLOB=ROLE with one of stem, gate"),
         (["--role", "a=b"], "--role takes GLOB=ROLE"),
+        (["--input", "picture"], "--input takes [NAME=]KIND with one of events, image, not 'pict"),
+        (["--input", "=events"], "--input takes [NAME=]KIND"),
+        (["--samples", "1", "--input", "y=events"], "no input is called 'y'; inputs: images"),
         (["--neurons", "a"], "--neurons and --time-layout describe a model of your own: --model"),
         (
             ["--model", "mynet:build", "--data", "mynet:test", "--steps", "1", "--neurons", "no"],

@@ -383,7 +383,7 @@ def test_every_output_says_what_the_inputs_were_taken_for(tmp_path):
         Network(*layers()), [clip], steps=STEPS, time_layout="TB", neurons=[Fire]
     )
     share = f"{100 * float(clip.mean()):.3g} % not zero"
-    told = f"x holds events (0 and one other value, {share})"
+    told = f"Input: x, by its values events (0 and one other value, {share})"
     assert told in paragraph(report, PLAIN)
     assert told in html_page(report).replace("&#39;", "'")
     report.to_json(tmp_path / "report.json")
@@ -391,7 +391,7 @@ def test_every_output_says_what_the_inputs_were_taken_for(tmp_path):
     said = analysis.analyze(
         Network(*layers()), [clip], steps=STEPS, time_layout="TB", inputs="image"
     )
-    assert "x holds an image (as said; 0 and one other value" in paragraph(said, PLAIN)
+    assert "Input: x, said to hold an image (0 and one other value" in paragraph(said, PLAIN)
 
 
 @pytest.mark.parametrize("unit", [1.0, 0.25])
