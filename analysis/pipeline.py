@@ -20,7 +20,7 @@ from analysis.energy.conventions import Convention
 from analysis.energy.estimate import at_rates
 from analysis.energy.technology import Technology
 from analysis.records import Role
-from analysis.reporting.compare import PARAMETERS
+from analysis.reporting.compare import NAME, PARAMETERS
 from analysis.reporting.report import Report
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def analyze(
     per_sample: bool = False,
     neuron_detail: bool = False,
     levels: bool = False,
+    name: str | None = None,
     provenance: Mapping[str, Any] | None = None,
     on_batch: Callable[[int], None] | None = None,
     until: float | Until | None = None,
@@ -75,6 +76,7 @@ def analyze(
         per_sample: Whether to keep the exact counts of every sample.
         neuron_detail: Whether to count single neurons: channels, dead and saturated ones.
         levels: Whether to count how often each value of an operand occurs.
+        name: What to call this network in a comparison.
         provenance: Anything the report should say about how the run was made.
         on_batch: Called after each batch with its number of samples.
         until: Stop early, once half of the interval of the total synops is this share of them,
@@ -111,7 +113,7 @@ def analyze(
         per_sample=per_sample,
         neuron_detail=neuron_detail,
         levels=levels,
-        provenance=provenance or {},
+        provenance={**(provenance or {}), **({} if name is None else {NAME: name})},
         on_batch=on_batch,
         until=until_of(until, batches),
         sample_index=sample_index,

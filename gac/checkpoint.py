@@ -105,11 +105,11 @@ def _own(content: Mapping[str, Any], steps: int | None) -> Checkpoint:
 
 
 def _completed(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Metadata with what files of earlier versions do not say of the preprocessing."""
-    how = metadata.get("preprocessing")
-    if not isinstance(how, dict):
-        return metadata
-    return {**metadata, "preprocessing": _ADDED_TO_PREPROCESSING | how}
+    """Metadata with what files of earlier versions do not say."""
+    added = {"preprocessing": _ADDED_TO_PREPROCESSING, "provenance": {"settings": None}}
+    told = {name: metadata.get(name) for name in added}
+    whole = {name: added[name] | part for name, part in told.items() if isinstance(part, dict)}
+    return {**metadata, **whole}
 
 
 def _official(content: Mapping[str, Any], steps: int | None) -> Checkpoint:

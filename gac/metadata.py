@@ -119,6 +119,8 @@ class Provenance:
         threads: CPU threads; sums in another order give other last bits.
         device: ``cpu`` or ``cuda``.
         date: UTC, ISO 8601.
+        settings: Everything that decided the weights beside network, data and seed, as JSON;
+            None in files of earlier versions.
     """
 
     command: str
@@ -129,6 +131,7 @@ class Provenance:
     threads: int
     device: str
     date: str
+    settings: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

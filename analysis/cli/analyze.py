@@ -38,6 +38,7 @@ Exit status: 0 fine, 1 budget broken, 2 bad input, 130 stopped by Ctrl-C.""",
 def analyze(
     context: typer.Context,
     inputs: opt.Inputs = None,
+    name: opt.Names = None,
     data: opt.Data = None,
     data_root: opt.DataRoot = None,
     model: opt.Model = None,
@@ -155,6 +156,7 @@ def analyze(
     )
     wish = Wish(
         inputs=files,
+        names=tuple(name or ()),
         output=output,
         axis=by,
         top=top,

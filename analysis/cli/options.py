@@ -34,6 +34,15 @@ Inputs = Annotated[
     list[Path] | None,
     typer.Argument(metavar="[CHECKPOINT.pth | REPORT.json]..."),
 ]
+Names = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--name",
+        metavar="NAME",
+        rich_help_panel=_RUN,
+        help="what to call a network in tables; once for each input",
+    ),
+]
 Data = Annotated[
     str | None,
     typer.Option(

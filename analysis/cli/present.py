@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -22,6 +22,7 @@ from analysis.reporting.axes import Axis
 from analysis.reporting.compare import (
     comparison_energies_table,
     comparison_table,
+    named,
     published_table,
 )
 from analysis.reporting.crosscheck_table import crosscheck_section, print_crosscheck
@@ -42,6 +43,7 @@ class Wish:
 
     Attributes:
         inputs: Checkpoints to run and reports to read; the shipped network if there are none.
+        names: What to call them, one each; none: what they call themselves.
         output: Folder for files.
         axis, top: Of the printed breakdown.
         against: An older report to compare with.
@@ -52,6 +54,7 @@ class Wish:
     """
 
     inputs: tuple[Path, ...] = ()
+    names: tuple[str, ...] = ()
     output: Path | None = None
     axis: Axis = Axis.layer
     top: int | None = None
@@ -75,6 +78,9 @@ def present(job: Job, wish: Wish, rule: Convention, prices: Technology) -> int:
     if wish.output is not None:
         make_folder(wish.output)
     outcomes = [_outcome(job, file, rule, prices) for file in wish.inputs or (None,)]
+    if wish.names:
+        pairs = zip(outcomes, wish.names, strict=True)
+        outcomes = [replace(each, report=named(each.report, name)) for each, name in pairs]
     if not outcomes[0].speaks:
         return 0
     console = Console()
@@ -99,9 +105,17 @@ def _check(job: Job, wish: Wish, *, several: bool) -> None:
         raise InputError("--margin needs --write-budget")
     if job.model is not None and any(is_report(file) for file in wish.inputs):
         raise InputError("--model runs checkpoints; a report needs no model")
+    if wish.names and len(wish.names) != max(len(wish.inputs), 1):
+        raise InputError(
+            f"--name is given once for each input: {len(wish.names)} names for "
+            f"{max(len(wish.inputs), 1)}"
+        )
+    seen: dict[Path, Path] = {}
     for file in wish.inputs:  # told before torch is loaded
         if not file.exists():
             raise InputError(f"{file} does not exist")
+        if seen.setdefault(file.resolve(), file) is not file:
+            raise InputError(f"{file} is given twice: one file is one run, not two seeds")
 
 
 def _outcome(job: Job, file: Path | None, rule: Convention, prices: Technology) -> Outcome:
@@ -165,7 +179,10 @@ def _literature() -> Section:
 
 def _present_several(outcomes: Sequence[Outcome], wish: Wish, console: Console) -> None:
     reports = [outcome.report for outcome in outcomes]
-    tables: list[Table] = [comparison_table(reports), comparison_energies_table(reports)]
+    files = [file.name for file in wish.inputs]
+    tables: list[Table] = [
+        comparison_table(reports, files), comparison_energies_table(reports, files),
+    ]  # fmt: skip
     if wish.published:
         tables.append(published_table())
     for table in tables:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Subset
 from analysis.errors import InputError
 from gac.checkpoint import Checkpoint, load, shipped_checkpoint
 from gac.data import data_source, load_data, preprocessing_for
+from gac.plain import to_plain
 from gac.registry import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -25,7 +26,12 @@ if TYPE_CHECKING:
 
 RANDOM_INPUT = "random input: rates mean nothing"
 _GAC_PAPERS = ("qiu2024gac", "hu2024msresnet")
-_BY_RUN = ("--seed", "--threads", "--output", "--device")  # options that make no other method
+_BY_RUN = frozenset(  # options that make no other method
+    f"--{name}" for name in (
+        "seed", "threads", "output", "device", "workers", "resume", "restart", "save-every", "keep",
+        "rates-on", "tensorboard", "data-root", "channels-last",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +197,11 @@ def _described(network: Checkpoint) -> dict[str, Any]:
     return {
         "model": f"{structure}, {parameters:,} parameters",
         "method": structure + recipe,
+        "settings": {
+            "network": to_plain(config),
+            "preprocessing": to_plain(network.metadata.preprocessing),
+            "training": made and (made.settings or recipe),
+        },
         "parameters": parameters,
         "architecture": _architecture(network),
         "training_seed": made.seed if made else None,
@@ -208,16 +219,19 @@ def _architecture(network: Checkpoint) -> str | None:
 
 
 def _recipe(command: str) -> str:
-    """A training command without what makes no other method.
+    """A training command without what makes no other method, its options in order of name.
 
     Example:
-        >>> _recipe("gac-train --data digits --seed 1 --output runs/a --epochs 5")
-        'gac-train --data digits --epochs 5'
+        >>> _recipe("gac-train --seed=1 --recipe digits --resume --epochs 5 --output runs/a")
+        'gac-train --epochs 5 --recipe digits'
     """
-    words = shlex.split(command)
-    kept = [
-        word
-        for place, word in enumerate(words)
-        if word not in _BY_RUN and words[max(place - 1, 0)] not in _BY_RUN
-    ]
-    return shlex.join(kept)
+    program, *words = (part for word in shlex.split(command) for part in word.split("=", 1))
+    options: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("--"):
+            options[word] = []
+        elif options:
+            options[[*options][-1]].append(word)
+    kept = [word for name in sorted(options) if name not in _BY_RUN
+            for word in (name, *options[name])]  # fmt: skip
+    return shlex.join([program, *kept])

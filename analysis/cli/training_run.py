@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -232,6 +232,12 @@ def _device(plan: Plan, place: Place) -> torch.device:
     return torch.device(place.device(plan.device))
 
 
+def _settings(plan: Plan) -> str:
+    """All of a training but its seed: what makes another method."""
+    decides = {name: value for name, value in asdict(plan.settings).items() if name != "seed"}
+    return json.dumps(decides, sort_keys=True)
+
+
 def _metadata(plan: Plan) -> Metadata:
     made = made_by(PROGRAM)
     return Metadata(
@@ -246,6 +252,7 @@ def _metadata(plan: Plan) -> Metadata:
             threads=torch.get_num_threads(),
             device=plan.device,
             date=str(made["date"]),
+            settings=_settings(plan),
         ),
         metrics={},
     )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any
 
@@ -12,7 +15,8 @@ from analysis.reporting.columns import ENERGY, MACS
 from analysis.reporting.report import Report
 from analysis.reporting.tables import Cell, Column, Row, Spread, Table
 
-METHOD = "method"  # what the runs of one method have in common, in a report's provenance
+METHOD = "method"  # what a run is of, in words, in a report's provenance
+NAME = "name"  # what the user calls it
 PARAMETERS = "parameters"
 _NAMED = (
     Column(name="method", heading="method"),
@@ -21,12 +25,86 @@ _NAMED = (
 _SPREAD = "Behind ±: the standard deviation over the training runs of one method."
 
 
-def comparison_table(reports: Sequence[Report]) -> Table:
-    """One row per method; deviations are over the runs of one method, its training seeds.
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A row of a comparison: one network, or the same one from several training seeds.
 
-    Runs are of one method if they name the same method, data and steps.
+    Attributes:
+        name, data: In words.
+        steps: Simulation steps T.
+        runs: Its reports.
     """
-    methods = _methods(reports)
+
+    name: str
+    data: str
+    steps: int
+    runs: tuple[Report, ...]
+
+
+def methods(reports: Sequence[Report], files: Sequence[str] = ()) -> tuple[Method, ...]:
+    """The rows of a comparison, in the order of the reports.
+
+    Runs are of one method if network, training and data are known and equal, and their training
+    seeds are known and differ. Every other report is a row of its own.
+
+    Args:
+        reports: What to compare.
+        files: Where each came from; it names rows that nothing else tells apart.
+    """
+    groups: dict[Hashable, list[int]] = {}
+    for place, report in enumerate(reports):
+        groups.setdefault(_identity(report) or place, []).append(place)
+    rows: dict[int, tuple[int, ...]] = {}
+    for places in groups.values():
+        seeds = [reports[place].run.provenance.get("training_seed") for place in places]
+        together = len(set(seeds)) == len(seeds)
+        rows |= {places[0]: tuple(places)} if together else {place: (place,) for place in places}
+    in_order = [rows[place] for place in sorted(rows)]
+    names = _names([reports[places[0]] for places in in_order],
+                   [files[places[0]] if files else "" for places in in_order])  # fmt: skip
+    return tuple(
+        Method(
+            name=name,
+            data=str(reports[places[0]].run.provenance.get("data", "")),
+            steps=reports[places[0]].run.steps,
+            runs=tuple(reports[place] for place in places),
+        )
+        for name, places in zip(names, in_order, strict=True)
+    )
+
+
+def named(report: Report, name: str) -> Report:
+    """A report under the name that the user gives it."""
+    provenance = {**report.run.provenance, NAME: name}
+    return replace(report, run=replace(report.run, provenance=provenance))
+
+
+def _identity(report: Report) -> str | None:
+    """What the runs of one method share; None where it is not known."""
+    run, facts = report.run, report.run.provenance
+    if not isinstance(facts.get("training_seed"), int) or "settings" not in facts:
+        return None
+    shared = [facts.get(key) for key in (NAME, METHOD, "settings", PARAMETERS, "data")]
+    return json.dumps([*shared, run.steps], sort_keys=True, default=str)
+
+
+def _names(reports: Sequence[Report], files: Sequence[str]) -> list[str]:
+    """The names of rows: what the user says, else the method; with the file if several share it."""
+    found = []
+    for report in reports:
+        facts = report.run.provenance
+        found.append(str(facts.get(NAME) or facts.get(METHOD) or facts.get("model", "unnamed")))
+    shared = {name for name, number in Counter(found).items() if number > 1}
+    places = [file or str(r.run.provenance.get("checkpoint", f"report {n + 1}"))
+              for n, (r, file) in enumerate(zip(reports, files, strict=True))]  # fmt: skip
+    return [
+        f"{place}: {name}" if name in shared else name
+        for name, place in zip(found, places, strict=True)
+    ]
+
+
+def comparison_table(reports: Sequence[Report], files: Sequence[str] = ()) -> Table:
+    """One row per method; deviations are over its training seeds, see `methods`."""
     first = reports[0]
     return Table(
         name="comparison",
@@ -42,12 +120,12 @@ def comparison_table(reports: Sequence[Report]) -> Table:
             MACS,
             ENERGY,
         ),
-        rows=tuple(_row(*key, runs) for key, runs in methods.items()),
+        rows=tuple(_row(method) for method in methods(reports, files)),
         sentence=_SPREAD,
     )
 
 
-def comparison_energies_table(reports: Sequence[Report]) -> Table:
+def comparison_energies_table(reports: Sequence[Report], files: Sequence[str] = ()) -> Table:
     """The energy of every method under every convention."""
     rules = [rule.name for rule, _ in reports[0].side_by_side()]
     return Table(
@@ -55,33 +133,23 @@ def comparison_energies_table(reports: Sequence[Report]) -> Table:
         title="Energy under every convention, per sample",
         columns=(*_NAMED, *(Column(name=rule, heading=rule, kind="joules") for rule in rules)),
         rows=tuple(
-            (name, data, *(_spread([_energy(run, rule) for run in runs]) for rule in rules))
-            for (name, data, _), runs in _methods(reports).items()
+            (m.name, m.data, *(_spread([_energy(run, rule) for run in m.runs]) for rule in rules))
+            for m in methods(reports, files)
         ),
         sentence=_SPREAD,
     )
 
 
-def _methods(reports: Sequence[Report]) -> dict[tuple[str, str, int], list[Report]]:
-    methods: dict[tuple[str, str, int], list[Report]] = {}
-    for report in reports:
-        facts = report.run.provenance
-        name = str(facts.get(METHOD, facts.get("model", "unnamed")))
-        key = (name, str(facts.get("data", "")), report.run.steps)
-        methods.setdefault(key, []).append(report)
-    return methods
-
-
-def _row(name: str, data: str, steps: int, runs: Sequence[Report]) -> Row:
-    parameters = runs[0].run.provenance.get(PARAMETERS)
-    totals = [run.totals for run in runs]
+def _row(method: Method) -> Row:
+    parameters = method.runs[0].run.provenance.get(PARAMETERS)
+    totals = [run.totals for run in method.runs]
     quantities = ("accuracy", "firing_rate", "acs", "macs", "energy_pj")
     return (
-        name,
-        data,
+        method.name,
+        method.data,
         parameters if isinstance(parameters, int) else None,
-        steps,
-        len(runs),
+        method.steps,
+        len(method.runs),
         *(_spread([total.get(quantity) for total in totals]) for quantity in quantities),
     )
 

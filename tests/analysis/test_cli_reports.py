@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pandas as pd
@@ -12,7 +13,8 @@ import pytest
 import torch
 from torch import nn
 
-from gac.checkpoint import shipped_checkpoint
+import gac
+from gac.checkpoint import save_checkpoint, shipped_checkpoint
 
 FILES = (
     "report.json", "report.html", "report.md", "report.tex", "references.bib", "sites.csv",
@@ -122,13 +124,48 @@ def test_several_inputs_make_one_comparison(run, folder, tmp_path, monkeypatch):
                "--output", tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     for words in ("Methods compared", "MS-ResNet, gac encoder", "Energy under every convention",
-                  "GAC-MS-ResNet-18", "±"):  # fmt: skip
+                  "GAC-MS-ResNet-18"):  # fmt: skip
         assert words in done.stdout
-    assert "| MS-ResNet, gac encoder" in (tmp_path / "comparison.md").read_text()
+    # one seed twice is no spread: two rows, each with its file
+    table = (tmp_path / "comparison.md").read_text()
+    assert "| report.json: MS-ResNet, gac encoder" in table
+    assert "| digits-gac.pth: MS-ResNet, gac encoder" in table
     assert r"\toprule" in (tmp_path / "comparison.tex").read_text()
-    header = (tmp_path / "comparison.csv").read_text().splitlines()[0]
-    assert "accuracy,accuracy deviation" in header
     assert (tmp_path / "2-digits-gac.json").exists()
+
+
+def of_seed(seed, file, **changes):
+    """The shipped network, said to come from another training seed."""
+    shipped = gac.load(shipped_checkpoint())
+    made = replace(shipped.metadata.provenance, seed=seed, **changes)
+    save_checkpoint(file, shipped.model, replace(shipped.metadata, provenance=made))
+    return file
+
+
+def test_training_seeds_are_one_row_however_they_were_typed(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    commands = ("gac-train --recipe digits --seed 1 --threads 1",
+                "gac-train --seed=2 --resume --workers 2 --recipe=digits")  # fmt: skip
+    files = [
+        of_seed(seed, tmp_path / f"seed{seed}.pth", command=command)
+        for seed, command in enumerate(commands)
+    ]
+    other = of_seed(3, tmp_path / "long.pth", command="gac-train --recipe digits --epochs 90")
+    done = run(*files, other, "--samples", 24, "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "out" / "comparison.csv")
+    assert table.runs.tolist() == [2, 1]
+    assert table["accuracy deviation"].tolist()[0] == 0
+    assert "±" in done.stdout
+
+
+def test_networks_may_be_named(run, folder, tmp_path):
+    other = of_seed(7, tmp_path / "other.pth")
+    done = run(folder / "report.json", other, "--samples", 24, "--name", "ours", "--name", "theirs",
+               "--output", tmp_path / "out")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tmp_path / "out" / "comparison.csv")
+    assert table.method.tolist() == ["ours", "theirs"]
 
 
 def test_what_moved_is_told_and_written(run, folder, tmp_path):
@@ -311,6 +348,8 @@ def test_a_number_of_samples_cuts_the_last_batch(run, project):
         (["{json}", "--model", "mynet:build"], "so --model would do nothing"),
         (["{json}", "{json}", "--memory", "--by", "role"], "one table, so --by, --memory would do"),
         (["a.pth", "b.pth", "--budget", "{budget}"], "--budget takes one checkpoint or report"),
+        (["{json}", "{json}"], "is given twice: one file is one run"),
+        (["{json}", "--name", "a", "--name", "b"], "once for each input: 2 names for 1"),
         (["--by", "colour"], "colour"),
         (["--top", "0"], "greater than or equal to 1"),
     ],

@@ -29,9 +29,15 @@ def told(report, **facts):
     return replace(report, run=replace(report.run, provenance=provenance))
 
 
+SETTINGS = {"network": {"steps": 4}, "training": '{"epochs": 2}'}
+
+
 @pytest.fixture(scope="module")
 def runs():
-    return [shipped_report(seed) for seed in range(3)]
+    return [
+        shipped_report(seed, training_seed=seed, settings=SETTINGS, checkpoint=f"seed{seed}.pth")
+        for seed in range(3)
+    ]
 
 
 def test_runs_of_one_method_are_one_row_with_its_deviation(runs):
@@ -47,6 +53,36 @@ def test_other_methods_and_other_steps_are_rows_of_their_own(runs):
     found = rows(comparison_table([runs[0], told(runs[1], method="other")]))
     assert [row["method"] for row in found] == ["small", "other"]
     assert found[0]["energy_pj"] == runs[0].totals.energy_pj  # a single run has no deviation
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [{"settings": {"network": {"steps": 4, "widths": [8]}}}, {"parameters": 1}, {"data": "other"},
+     {"training_seed": None}, {"training_seed": 0}, {"name": "ours"}],
+    ids=str,
+)  # fmt: skip
+def test_what_is_not_known_to_be_another_seed_of_the_same_is_a_row_of_its_own(runs, fact):
+    assert len(rows(comparison_table([runs[0], told(runs[1], **fact)]))) == 2
+
+
+def test_two_networks_of_one_function_are_rows_named_by_their_files(runs):
+    made = {"training_seed": None, "settings": None, "method": "mynet:build"}
+    pair = [
+        told(run, **made, checkpoint=file)
+        for run, file in zip(runs[:2], ("dense.pth", "pruned.pth"), strict=True)
+    ]
+    names = [row["method"] for row in rows(comparison_table(pair))]
+    assert names == ["dense.pth: mynet:build", "pruned.pth: mynet:build"]
+    named = [told(run, name=name) for run, name in zip(pair, ("dense", "pruned"), strict=True)]
+    assert [row["method"] for row in rows(comparison_table(named))] == ["dense", "pruned"]
+
+
+def test_reports_from_python_are_never_merged():
+    layer, x = torch.nn.Linear(3, 2), [torch.rand(4, 3)]
+    pair = [analysis.analyze(layer, x, steps=1, name=name) for name in ("ours", "ours")]
+    assert [row["method"] for row in rows(comparison_table(pair))] == [
+        "report 1: ours", "report 2: ours",
+    ]  # fmt: skip
 
 
 def test_energies_stand_under_every_convention(runs):
