@@ -7,3 +7,9 @@ class InputError(ValueError):
     It names what was wrong, what came and what is allowed. Command lines print it and exit
     with status 2; everything else that is raised is a defect of this package.
     """
+
+    def __init__(self, message: str) -> None:
+        # torch raises an exception of a loader's worker again with that one's traceback as message.
+        if "Original Traceback" in message:
+            message = message.rpartition("gac.errors.InputError: ")[2].strip()
+        super().__init__(message)

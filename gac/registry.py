@@ -42,6 +42,9 @@ _SMALL = replace(
     blocks=(1, 1, 1),
     image_size=16,
 )
+# Events are spikes already, so the stem reads them directly. A gate learnt event-digits as well
+# (seed 1, 14 epochs: 97.2 % of 360 to 96.7 %) and took 15 times the energy (41 to 2.8 uJ, operand).
+_SMALL_EVENTS = replace(_SMALL, encoder="direct", strides=(2, 2, 2), in_channels=2)
 
 ARCHITECTURES: dict[str, MSResNetConfig] = {
     # Released code, CODE/CIFAR: MS-ResNet-18 with stages of 3, 3 and 2 blocks.
@@ -54,11 +57,11 @@ ARCHITECTURES: dict[str, MSResNetConfig] = {
     # The same for images of 28 x 28 pixels, at about the same cost: the first block halves them.
     "msresnet8-28": replace(_SMALL, strides=(2, 2, 2), image_size=28),
     # For clips of event frames, OFF and ON in a channel each.
-    "msresnet8-events": replace(_SMALL, strides=(2, 2, 2), in_channels=2),
-    "msresnet8-events-34": replace(
-        _SMALL, steps=10, strides=(2, 2, 2), in_channels=2, image_size=34
+    "msresnet8-events": _SMALL_EVENTS,
+    "msresnet8-events-34": replace(_SMALL_EVENTS, steps=10, image_size=34),
+    "msresnet18-events": replace(
+        _CIFAR, encoder="direct", steps=10, strides=(2, 2, 2), in_channels=2, image_size=64
     ),
-    "msresnet18-events": replace(_CIFAR, steps=10, strides=(2, 2, 2), in_channels=2, image_size=64),
 }
 
 
