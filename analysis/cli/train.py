@@ -47,7 +47,7 @@ _WHAT, _RUN = "What to train", "The run"
     "torchrun --nproc-per-node 8 -m analysis.cli.train --recipe imagenet-r34 --data-root DATA "
     "--device cuda --workers 8 --resume\n\n"
     "Exit status: 0 trained, or stopped by Ctrl-C or SIGTERM with everything saved (the last "
-    "line says how to go on); 2 bad input; 130 a second Ctrl-C.",
+    "line says how to go on); 2 bad input; 70 an error in this package; 130 a second Ctrl-C.",
 )
 @with_settings
 def train(
