@@ -51,28 +51,26 @@ class _Recordings(Sequence[tuple[Events, int]]):
         return self._read(*self._places[index]), self._labels[index]
 
 
-def event_samples(
-    items: Sequence[tuple[Events, int]], how: Preprocessing, sensor: tuple[int, int]
-) -> Samples:
-    """Recordings as samples of frames.
+def check_frames(how: Preprocessing, sensor: tuple[int, int]) -> None:
+    """Whether frames can be made that way of events on this sensor.
 
     Raises:
-        InputError: If frames can't be made that way of events on this sensor.
+        InputError: If not.
     """
     if how.events is None:
         raise InputError("event data need a preprocessing that says how events become frames")
     frame_shape(sensor, how.image_size)
-    return Samples(items, how)
 
 
 def event_digits(split: Split, how: Preprocessing, split_seed: int) -> Samples:
     """The pictures and the split of ``digits``, moved in front of a simulated event camera."""
     from gac.event_camera import SENSOR, watched
 
+    check_frames(how, SENSOR)
     still = digits(split, how, split_seed)
     pictures = np.stack([still.stored(k)[0][0].double().numpy() for k in range(len(still))])
     labels = [still.stored(k)[1] for k in range(len(still))]
-    return event_samples(list(zip(watched(pictures), labels, strict=True)), how, SENSOR)
+    return Samples(list(zip(watched(pictures), labels, strict=True)), how)
 
 
 def nmnist(split: Split, how: Preprocessing, root: Path) -> Samples:
@@ -81,12 +79,13 @@ def nmnist(split: Split, how: Preprocessing, root: Path) -> Samples:
     Raises:
         InputError: If a digit has no recording there.
     """
+    check_frames(how, NMNIST_SENSOR)
     folder = root / "nmnist" / {"train": "Train", "test": "Test"}[split]
     files = {str(digit): sorted((folder / str(digit)).glob("*.bin")) for digit in range(10)}
     _check_complete("nmnist", folder, files, "bin")
     places = [(file,) for found in files.values() for file in found]
     labels = [int(digit) for digit, found in files.items() for _ in found]
-    return event_samples(_Recordings(read_nmnist, places, labels), how, NMNIST_SENSOR)
+    return Samples(_Recordings(read_nmnist, places, labels), how)
 
 
 def cifar10dvs(split: Split, how: Preprocessing, root: Path, split_seed: int) -> Samples:
@@ -97,6 +96,7 @@ def cifar10dvs(split: Split, how: Preprocessing, root: Path, split_seed: int) ->
     """
     from sklearn.model_selection import train_test_split
 
+    check_frames(how, DVS128_SENSOR)
     folder = root / "cifar10dvs"
     files = {name: sorted((folder / name).glob("*.aedat")) for name in CIFAR10DVS_CLASSES}
     _check_complete("cifar10dvs", folder, files, "aedat")
@@ -113,7 +113,7 @@ def cifar10dvs(split: Split, how: Preprocessing, root: Path, split_seed: int) ->
     )
     mine = parts[0] if split == "train" else parts[1]
     items = _Recordings(read_aedat2, [places[k] for k in mine], [labels[k] for k in mine])
-    return event_samples(items, how, DVS128_SENSOR)
+    return Samples(items, how)
 
 
 def _check_complete(name: str, folder: Path, files: dict[str, list[Path]], ending: str) -> None:
@@ -131,6 +131,7 @@ def dvs128gesture(split: Split, how: Preprocessing, root: Path) -> Samples:
     Raises:
         InputError: If the list, a recording or its labels are not there, or can't be read.
     """
+    check_frames(how, DVS128_SENSOR)
     folder = root / "dvs128gesture"
     trials = folder / f"trials_to_{split}.txt"
     names = [line.strip() for line in _lines(trials) if line.strip()]
@@ -138,7 +139,7 @@ def dvs128gesture(split: Split, how: Preprocessing, root: Path) -> Samples:
     if not pieces:
         raise InputError(f"{trials} names no recording with a labelled piece")
     items = _Recordings(read_aedat3, [where for where, _ in pieces], [label for _, label in pieces])
-    return event_samples(items, how, DVS128_SENSOR)
+    return Samples(items, how)
 
 
 def _pieces(folder: Path, name: str) -> list[tuple[tuple[Path, int, int], int]]:
@@ -182,9 +183,10 @@ def shd(split: Split, how: Preprocessing, root: Path) -> Samples:
     Raises:
         InputError: If the file is not there or damaged, or h5py not installed.
     """
+    check_frames(how, SHD_SENSOR)
     file = root / "shd" / f"shd_{split}.h5"
     if not file.is_file():
         raise InputError(f"shd is not there: expected {file}")
     labels = shd_labels(file)
     places = [(file, sample) for sample in range(len(labels))]
-    return event_samples(_Recordings(read_shd, places, labels), how, SHD_SENSOR)
+    return Samples(_Recordings(read_shd, places, labels), how)

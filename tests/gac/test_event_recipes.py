@@ -228,7 +228,6 @@ class TestRefused:
             (["--recipe", "event-digits", "--model", "msresnet8"], "the network reads 3"),
             (["--recipe", "event-digits", "--event-values", "sums"], "'binary', 'counts'"),
             (["--event-values", "counts"], "digits has pictures, no events"),
-            (["--recipe", "event-digits", "--autoaugment", "cifar10"], "take shift, flip and cut"),
             (["--recipe", "event-digits", "--network", "image_size=32"], "can be at most 16"),
         ],
     )
