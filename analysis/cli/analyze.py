@@ -76,12 +76,14 @@ def analyze(
     flips: out.Flips = False,
     coding: out.Coding = False,
     against: out.Against = None,
+    anyway: out.Anyway = False,
     with_published: out.WithPublished = False,
     versus: out.Versus = None,
     memory: out.Memory = False,
     ann: out.Ann = None,
     budget: out.BudgetFile = None,
     write_budget: out.WriteBudget = None,
+    force: out.Force = False,
     margin: out.Margin = None,
     junit: out.Junit = None,
     arch: out.Architecture = None,
@@ -161,11 +163,17 @@ def analyze(
         axis=by,
         top=top,
         against=against,
+        anyway=anyway,
         published=with_published,
         wanted=wanted,
         samples=bool(per_sample),
         gate=Gate(
-            check=budget, write=write_budget, margin=margin, junit=junit, technology=technology
+            check=budget,
+            write=write_budget,
+            force=force,
+            margin=margin,
+            junit=junit,
+            technology=technology,
         ),
     )
     status = present(job, wish, rule, prices)

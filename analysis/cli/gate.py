@@ -12,11 +12,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from analysis.errors import InputError
 from analysis.files import write_text
 from analysis.reporting.budgets.budget import Budget, read_budget
-from analysis.reporting.budgets.check import Finding, check
-from analysis.reporting.budgets.outputs import broken_table, github_annotations, junit_xml
-from analysis.reporting.budgets.write import parse_margin, write_budget
+from analysis.reporting.budgets.check import Finding, check, network_of
+from analysis.reporting.budgets.outputs import (
+    broken_table,
+    changes_table,
+    github_annotations,
+    junit_xml,
+)
+from analysis.reporting.budgets.write import budget_text, parse_margin
 from analysis.reporting.markdown import markdown_table
 from analysis.reporting.report import Report
 from analysis.reporting.terminal import WIDE, terminal_table
@@ -32,6 +38,7 @@ class Gate:
     Attributes:
         check: A budget file to hold the run to.
         write: A budget file to write from the run.
+        force: Whether it may change limits of a file that is there.
         margin: Of a written one; by default that of the file it replaces, or 10 %.
         junit: Where the checked limits go as test cases.
         technology: As it was asked for, so that a written budget finds it again.
@@ -39,6 +46,7 @@ class Gate:
 
     check: Path | None = None
     write: Path | None = None
+    force: bool = False
     margin: str | None = None
     junit: Path | None = None
     technology: str = "45nm-fp32"
@@ -61,9 +69,7 @@ def hold(report: Report, gate: Gate, console: Console) -> int:
         InputError: If a budget does not fit the run, or a file can't be written.
     """
     if gate.write is not None:
-        margin = gate.margin or MARGIN
-        write_budget(report, gate.write, margin, technology=gate.technology)
-        console.print(f"\nBudget with a margin of {margin} written: {gate.write}", markup=False)
+        _write(report, gate, gate.write, console)
     budget = gate.read()
     if budget is None or gate.check is None:
         return 0
@@ -71,22 +77,49 @@ def hold(report: Report, gate: Gate, console: Console) -> int:
     if gate.junit is not None:
         write_text(gate.junit, junit_xml(findings, str(gate.check)))
     broken = any(finding.broken for finding in findings)
-    _tell_people(findings, gate, budget, console)
+    _tell_people(findings, gate, budget, network_of(report), console)
     _tell_github(findings, gate.check)
     return BROKEN if broken else 0
 
 
-def _tell_people(findings: Sequence[Finding], gate: Gate, budget: Budget, console: Console) -> None:
+def _write(report: Report, gate: Gate, file: Path, console: Console) -> None:
+    """Writes a budget; one that is there changes only where that is seen and asked for."""
+    margin = gate.margin or MARGIN
+    text, changes = budget_text(report, file, margin, gate.technology)
+    if changes:
+        table = terminal_table(changes_table(changes, str(file)), wide=True)
+        _roomy(console).print("", table)
+    if changes and not gate.force:
+        raise InputError(
+            f"{file} holds limits already and {len(changes)} of its values would change, as shown; "
+            "with --force they do"
+        )
+    write_text(file, text)
+    console.print(f"\nBudget with a margin of {margin} written: {file}", markup=False)
+
+
+def _tell_people(
+    findings: Sequence[Finding], gate: Gate, budget: Budget, network: str | None, console: Console
+) -> None:
     if not any(finding.broken for finding in findings):
         console.print(Text(f"\nBudget kept: {len(findings)} limits of {gate.check}", "green"))
         return
     table = terminal_table(broken_table(findings), wide=True)
-    if not console.is_terminal:  # a log has room for whole names of layers
-        console = Console(width=max(console.width, WIDE))
-    console.print("", table)
-    console.print(Text("\nIf this is meant to be, write it anew and say why in the commit:"))
+    _roomy(console).print("", table)
+    if budget.network not in (None, network):
+        console.print(Text(f"\nThis budget is of {budget.network}, the run of {network}."))
+        return
+    console.print(
+        Text("\nIf this is meant to be, look at what changes, then add --force and say why in the "
+             "commit:")
+    )  # fmt: skip
     command = update_command(sys.argv[1:], budget.margin or MARGIN)
     console.print(Text(f"  {command}"), soft_wrap=True)
+
+
+def _roomy(console: Console) -> Console:
+    """A log has room for whole names of layers."""
+    return console if console.is_terminal else Console(width=max(console.width, WIDE))
 
 
 def update_command(arguments: Sequence[str], margin: str) -> str:

@@ -17,8 +17,8 @@ _OF_A_RUN = frozenset(
 )  # fmt: skip
 _OF_A_REPORT = frozenset(
     (
-        "by", "top", "per_sample", "coding", "against", "with_published", "budget", "write_budget",
-        "margin", "junit",
+        "by", "top", "per_sample", "coding", "against", "anyway", "with_published", "budget",
+        "write_budget", "force", "margin", "junit",
     )
 )  # fmt: skip
 _OF_ONE = frozenset(("by", "top", "memory", "ann", "versus"))

@@ -76,6 +76,14 @@ Against = Annotated[
         help="what moved since then, layer by layer, beyond chance or not",
     ),
 ]
+Anyway = Annotated[
+    bool,
+    typer.Option(
+        "--anyway",
+        rich_help_panel=_COMPARE,
+        help="of --against: also where data, steps, input or network differ",
+    ),
+]
 WithPublished = Annotated[
     bool,
     typer.Option(
@@ -124,6 +132,14 @@ WriteBudget = Annotated[
         metavar="TOML",
         rich_help_panel=_BUDGET,
         help="write such limits around what this run measured",
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        rich_help_panel=_BUDGET,
+        help="of --write-budget: change the limits of a file that is there",
     ),
 ]
 Margin = Annotated[

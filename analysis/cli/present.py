@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from analysis.cli.files import write_report, write_tables
 from analysis.cli.gate import Gate, hold
 from analysis.cli.idle import is_report
 from analysis.cli.job import Job, Outcome
@@ -17,7 +16,8 @@ from analysis.energy.conventions import Convention
 from analysis.energy.technology import Technology
 from analysis.errors import InputError
 from analysis.files import make_folder
-from analysis.reporting.against import energy_table, rate_table
+from analysis.reporting.against import energy_table, rate_table, unlike
+from analysis.reporting.against import totals_table as against_totals
 from analysis.reporting.axes import Axis
 from analysis.reporting.compare import (
     comparison_energies_table,
@@ -28,6 +28,7 @@ from analysis.reporting.compare import (
 from analysis.reporting.crosscheck_table import crosscheck_section, print_crosscheck
 from analysis.reporting.detail_tables import extremes_table, groups_table
 from analysis.reporting.energy_sections import energy_sections
+from analysis.reporting.folder import write_report, write_tables
 from analysis.reporting.report import Report
 from analysis.reporting.sections import Section, coding_section
 from analysis.reporting.summary import print_report, print_section
@@ -47,6 +48,7 @@ class Wish:
         output: Folder for files.
         axis, top: Of the printed breakdown.
         against: An older report to compare with.
+        anyway: Whether to compare runs that differ in data, steps, input or network.
         published: Whether to show the rows of the literature.
         gate: What is asked of budgets.
         wanted: Further sections.
@@ -59,6 +61,7 @@ class Wish:
     axis: Axis = Axis.layer
     top: int | None = None
     against: Path | None = None
+    anyway: bool = False
     published: bool = False
     gate: Gate = field(default_factory=Gate)
     wanted: Wanted = field(default_factory=Wanted)
@@ -101,6 +104,10 @@ def _check(job: Job, wish: Wish, *, several: bool) -> None:
         raise InputError(f"{', '.join(asked)} takes one checkpoint or report, not several")
     if wish.gate.junit is not None and wish.gate.check is None:
         raise InputError("--junit needs --budget")
+    if wish.anyway and wish.against is None:
+        raise InputError("--anyway needs --against")
+    if wish.gate.force and wish.gate.write is None:
+        raise InputError("--force needs --write-budget")
     if wish.gate.margin is not None and wish.gate.write is None:
         raise InputError("--margin needs --write-budget")
     if job.model is not None and any(is_report(file) for file in wish.inputs):
@@ -139,8 +146,9 @@ def _present_one(outcome: Outcome, wish: Wish, older: Report | None, console: Co
     if outcome.crosscheck is not None:
         print_crosscheck(outcome.crosscheck, console)
         more.append(crosscheck_section(outcome.crosscheck))
-    if older is not None:
-        more.append(_changes(report, older))
+    differ = () if older is None else unlike(report, older)
+    if older is not None and (wish.anyway or not differ):
+        more.append(_changes(report, older, differ))
     if wish.published:
         more.append(_literature())
     if wish.samples:
@@ -153,16 +161,27 @@ def _present_one(outcome: Outcome, wish: Wish, older: Report | None, console: Co
     if wish.output is not None:
         more += energy_sections(report, wish.wanted.for_pages())
         _written(write_report(report, wish.output, more), console)
-    return hold(report, wish.gate, console)
+    status = hold(report, wish.gate, console)
+    if differ and not wish.anyway:
+        raise InputError(
+            f"--against {wish.against}: not compared, as the runs differ in {', '.join(differ)}; "
+            "--anyway compares them"
+        )
+    return status
 
 
-def _changes(report: Report, older: Report) -> Section:
+def _changes(report: Report, older: Report, differ: Sequence[str]) -> Section:
     return Section(
         name="changes",
         title="Against an older report",
         short="Changes",
         lead="What moved since then, the largest change first, under the same prices.",
-        tables=(energy_table(report, older), rate_table(report, older)),
+        tables=(
+            against_totals(report, older),
+            energy_table(report, older),
+            rate_table(report, older),
+        ),
+        notes=(f"The runs differ in {', '.join(differ)}.",) if differ else (),
     )
 
 

@@ -9,7 +9,7 @@ from analysis.energy.energy import interval
 from analysis.estimates import Z95, Estimate
 from analysis.records import NeuronRecord, Run, moment_column
 from analysis.reporting.report import Report
-from analysis.reporting.tables import Column, Kind, Row, Table
+from analysis.reporting.tables import As, Column, Kind, Row, Table
 from analysis.reporting.text import joules
 
 _LEVEL = 0.05
@@ -37,6 +37,63 @@ class Change:
         return (self.after.value if self.after else 0.0) - (
             self.before.value if self.before else 0.0
         )
+
+
+def unlike(new: Report, old: Report) -> tuple[str, ...]:
+    """What differs between two runs besides what a network does: data, steps, input, network."""
+    pairs = {
+        "data": [_data(report) for report in (new, old)],
+        "steps T": [str(report.run.steps) for report in (new, old)],
+        "input": [_input(report.run) for report in (new, old)],
+        "network": [_network(report) for report in (new, old)],
+    }
+    return tuple(
+        f"{what} ({before} before, {now} now)"
+        for what, (now, before) in pairs.items()
+        if "" not in (now, before) and now != before
+    )
+
+
+def _data(report: Report) -> str:
+    """The name of the data, without how many of its samples ran."""
+    return str(report.run.provenance.get("data", "")).partition(",")[0]
+
+
+def _input(run: Run) -> str:
+    return ", ".join(f"{one.name} {one.kind}" for one in run.inputs)
+
+
+def _network(report: Report) -> str:
+    """What a network is made of: its weights differ from training to training."""
+    parameters = report.run.provenance.get("parameters")
+    shape = "" if parameters is None else f"{parameters:,} parameters, "
+    return f"{shape}{len(report.run.sites)} weight operations"
+
+
+def totals_table(new: Report, old: Report) -> Table:
+    """Accuracy, rate, operations and energy before and now."""
+    old = old.under(new.convention, new.technology)
+    quantities: tuple[tuple[str, str, Kind], ...] = (
+        ("accuracy", "accuracy", "percent"), ("firing_rate", "firing rate", "rate"),
+        ("acs", "accumulates", "count"), ("macs", "multiply-accumulates", "count"),
+        ("energy_pj", "energy", "joules"),
+    )  # fmt: skip
+    rows: list[Row] = []
+    for name, label, kind in quantities:
+        before, now = (float(r.totals.get(name, float("nan"))) for r in (old, new))
+        if not (isnan(before) or isnan(now)):
+            share = now / before - 1 if before else None
+            rows.append((label, *(As(value, kind) for value in (before, now, now - before)), share))
+    return Table(
+        name="total-changes",
+        title="Totals before and now, per sample",
+        columns=(
+            Column(name="quantity", heading="quantity"),
+            *(Column(name=n, heading=n, kind="ratio") for n in ("before", "now", "change")),
+            Column(name="relative", heading="relative", kind="percent"),
+        ),
+        rows=tuple(rows),
+    )
 
 
 def energy_changes(new: Report, old: Report) -> list[Change]:

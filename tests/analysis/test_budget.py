@@ -203,3 +203,50 @@ def test_junit_and_annotations_name_the_layer_and_the_line(report, budget):
 
 def test_a_limit_shows_as_the_file_has_it():
     assert str(Limit(min=1.0)) == "min 1"
+
+
+HAND_MADE = """# agreed with the hardware group in May
+schema = 1
+convention = "operand"
+margin = "5%"
+
+[total]
+energy_pj = { max = 1e3 } # the battery
+
+[conventions.eq17]
+macs = { min = 1.0, max = 2.0 }
+
+[layers."stages.*.neuron?"] # all of them alike
+firing_rate = { max = 0.9 }
+
+[layers.head]
+synops = { min = 1.0, max = 2.0 }
+
+[layers.gone]
+synops = { max = 2.0 }
+"""
+
+
+def test_a_budget_written_anew_keeps_what_people_put_into_it(report, tmp_path):
+    path = tmp_path / "budget.toml"
+    path.write_text(HAND_MADE)
+    changes = {change.place: change for change in write_budget(report, path, "10%")}
+    text, budget = path.read_text(), read_budget(path)
+    assert "# agreed with the hardware group in May" in text
+    assert "# the battery" in text
+    assert list(budget.total) == ["energy_pj"]  # what was taken out stays out
+    assert budget.total["energy_pj"].min is None
+    assert budget.total["energy_pj"].max == pytest.approx(1.1 * report.totals.energy_pj, rel=1e-3)
+    macs = report.under("eq17").totals.macs
+    assert budget.conventions["eq17"]["macs"].max == pytest.approx(1.1 * macs, rel=1e-3)
+    assert budget.layers["stages.*.neuron?"] == {"firing_rate": Limit(max=0.9)}
+    assert "gone" not in budget.layers
+    assert "encoder.stem.conv" in budget.layers
+    assert NAME not in budget.layers  # a pattern is about it
+    assert changes["total.energy_pj.max"].before == "1000"
+    assert changes["layers.gone.synops.max"].now is None
+    assert changes["margin"].now == "10%"
+    assert "layers.stages.*.neuron?.firing_rate.max" not in changes
+    assert not [f for f in check(report, budget) if f.broken]
+    assert write_budget(report, path, "10%") == ()
+    assert path.read_text() == text

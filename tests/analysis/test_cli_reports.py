@@ -213,6 +213,47 @@ def test_a_broken_budget_ends_with_1_and_names_the_layer(run, folder, wild, tmp_
     assert int(suite.get("failures")) > 0
 
 
+def test_runs_that_differ_are_compared_only_where_that_is_asked_for(run, folder, tmp_path):
+    table = json.loads((folder / "report.json").read_text())
+    table["run"]["provenance"] |= {"data": "cifar10 test, 9 of 9 samples", "parameters": 7}
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(table))
+    done = run(folder / "report.json", "--against", other)
+    assert done.returncode == 2
+    assert "differ in data (cifar10 test before, digits test now), network (7 par" in done.stderr
+    assert "what moved it" not in done.stdout
+    assert "per sample, operand" in done.stdout  # the run itself is not lost
+    anyway = run(folder / "report.json", "--against", other, "--anyway")
+    assert anyway.returncode == 0, anyway.stderr
+    for words in ("what moved it", "The runs differ in data", "accuracy"):
+        assert words in anyway.stdout
+
+
+def test_limits_that_are_there_change_only_where_that_is_seen_and_asked_for(run, folder, tmp_path):
+    file = tmp_path / "budget.toml"
+    agreed = "# ours\nschema = 1\n[total]\nenergy_pj = { max = 7.0 } # agreed\n"
+    file.write_text(agreed)
+    asked = run(folder / "report.json", "--write-budget", file)
+    assert asked.returncode == 2
+    assert "of its values would change, as shown; with --force they do" in asked.stderr
+    assert "total.energy_pj.max" in asked.stdout
+    assert file.read_text() == agreed
+    forced = run(folder / "report.json", "--write-budget", file, "--force")
+    assert forced.returncode == 0, forced.stderr
+    assert "} # agreed" in file.read_text()
+    again = run(folder / "report.json", "--write-budget", file)  # nothing would change
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_budget_of_another_network_is_not_offered_to_be_overwritten(run, folder, tmp_path):
+    file = tmp_path / "budget.toml"
+    file.write_text('schema = 1\nnetwork = "VGG-11"\n[total]\nenergy_pj = { max = 1.0 }\n')
+    done = run(folder / "report.json", "--budget", file)
+    assert done.returncode == 1
+    assert "This budget is of VGG-11, the run of MS-ResNet" in done.stdout
+    assert "--write-budget" not in done.stdout
+
+
 MODULE = """
 import torch
 from torch import nn
@@ -336,6 +377,8 @@ def test_a_number_of_samples_cuts_the_last_batch(run, project):
         (["--time-layout", "BTC"], "'BT', 'TB', 'loop'"),
         (["--junit", "x.xml"], "--junit needs --budget"),
         (["--margin", "5%"], "--margin needs --write-budget"),
+        (["--force"], "--force needs --write-budget"),
+        (["--anyway"], "--anyway needs --against"),
         (["--write-budget", "b.toml", "--margin", "two"], "a margin is a share"),
         (["--budget", "none.toml"], "no such budget"),
         (["--against", "none.json"], "not a readable report"),

@@ -76,6 +76,7 @@ class Budget:
         schema: Version of this layout.
         convention, technology: What totals and layers are priced under, by name.
         data: What the limits were measured on; a run on something else is refused.
+        network: What the limits were measured of; another one is still checked, with a word.
         margin: With which the file was written, such as ``10%``; for the next time.
         total: Limits on the whole network, per sample.
         conventions: The same under further conventions, by their names.
@@ -89,6 +90,7 @@ class Budget:
     convention: str = "operand"
     technology: str = "45nm-fp32"
     data: str | None = None
+    network: str | None = None
     margin: str | None = None
     total: Mapping[TotalQuantity, Limit] = field(default_factory=dict)
     conventions: Mapping[str, Mapping[PricedQuantity, Limit]] = field(default_factory=dict)

@@ -54,6 +54,13 @@ class Finding:
         return f"{self.where}: {self.quantity} {self.value:.6g} is {side} {end:.6g}{share}"
 
 
+def network_of(report: Report) -> str | None:
+    """What a budget calls the network of a report: its name, or what it is."""
+    facts = report.run.provenance
+    found = facts.get("name") or facts.get("model")
+    return None if found is None else str(found)
+
+
 def check(report: Report, budget: Budget) -> tuple[Finding, ...]:
     """Holds a report against a budget, limit by limit.
 

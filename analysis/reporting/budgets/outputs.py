@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from analysis.reporting.budgets.check import Finding
+from analysis.reporting.budgets.write import Change
 from analysis.reporting.tables import Column, Row, Table
 
 
@@ -25,6 +26,20 @@ def broken_table(findings: Sequence[Finding]) -> Table:
         ),
         rows=tuple(_row(finding) for finding in broken),
         sentence="Values are per sample; energies in picojoules.",
+    )
+
+
+def changes_table(changes: Sequence[Change], file: str) -> Table:
+    """What writing a budget anew would change in it."""
+    return Table(
+        name="budget-changes",
+        title=f"Changes in {file}",
+        columns=(
+            Column(name="place", heading="value"),
+            Column(name="before", heading="in the file"),
+            Column(name="now", heading="anew"),
+        ),
+        rows=tuple((c.place, c.before or "-", c.now or "-") for c in changes),
     )
 
 
