@@ -47,6 +47,7 @@ def analyze(
     name: str | None = None,
     provenance: Mapping[str, Any] | None = None,
     on_batch: Callable[[int], None] | None = None,
+    samples: int | None = None,
     until: float | Until | None = None,
     sample_index: Sequence[int] | None = None,
     across_processes: bool = True,
@@ -79,6 +80,7 @@ def analyze(
         name: What to call this network in a comparison.
         provenance: Anything the report should say about how the run was made.
         on_batch: Called after each batch with its number of samples.
+        samples: Run only so many, the first ones; the last batch is cut. Default all.
         until: Stop early, once half of the interval of the total synops is this share of them,
             0.01 say. The batches must come in random order; see `counting.sampling`.
         sample_index: Place of each of these samples in the data, for the rows of ``per_sample``.
@@ -115,6 +117,7 @@ def analyze(
         levels=levels,
         provenance={**(provenance or {}), **({} if name is None else {NAME: name})},
         on_batch=on_batch,
+        samples=samples,
         until=until_of(until, batches),
         sample_index=sample_index,
         across_processes=across_processes,

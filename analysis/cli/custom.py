@@ -6,8 +6,8 @@ Its batches come from another such function, or from a data set by name.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,8 +42,9 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
         raise InputError(
             "--model needs its samples: --data package.module:loader, or the name of a data set"
         )
+    data = job.data
     model = _model(str(job.model), weights)
-    shown, of, more = _shown(job, job.data)
+    shown, of, more = _shown(job, data)
 
     def of_one_process(place: Place) -> Iterable[Any]:
         if place.world > 1:
@@ -56,10 +57,11 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
         share=lambda _place: None,
         samples=job.samples,
         of=of,
-        example=lambda: _one(next(iter(shown))),
+        example=lambda: _one(next(iter(_shown(job, data)[0]))),
         facts={**_facts(str(job.model), model, weights), **more},
         settings={
             "steps": job.steps,
+            "samples": job.samples,
             "neurons": job.neurons,
             "time_layout": job.time_layout,
         },
@@ -78,7 +80,7 @@ def _model(place: str, weights: Path | None) -> nn.Module:
 def _shown(job: Job, data: str) -> tuple[Iterable[Any], tuple[str, int | None], dict[str, Any]]:
     """The batches, what they are of, and what the report has to say of them."""
     if ":" in data:
-        return _First(_batches(data), job.samples), (data, None), {}
+        return _batches(data), (data, None), {}
     how = _usual(data, job.steps)
     everything = load_data(data, preprocessing=how, root=job.data_root, seed=job.seed)
     loader: DataLoader[Any] = DataLoader(drawn(everything, job), job.batch_size)
@@ -157,40 +159,6 @@ def load_weights(model: nn.Module, file: Path) -> None:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:400]
         raise InputError(f"{file.name} does not fit the model: {reason}") from error
-
-
-@dataclass(frozen=True)
-class _First:
-    """Batches until some number of samples; the last batch is cut."""
-
-    batches: Iterable[Any]
-    samples: int | None
-
-    def __iter__(self) -> Iterator[Any]:
-        left = self.samples
-        for batch in self.batches:
-            if left is None:
-                yield batch
-                continue
-            if left <= 0:
-                return
-            yield _cut(batch, left)
-            left -= _size(batch)
-
-
-def _size(batch: Any) -> int:
-    if isinstance(batch, Tensor):
-        return len(batch)
-    parts = batch.values() if isinstance(batch, Mapping) else batch
-    return _size(next(iter(parts)))
-
-
-def _cut(batch: Any, samples: int) -> Any:
-    if isinstance(batch, Tensor):
-        return batch[:samples]
-    if isinstance(batch, Mapping):
-        return {name: _cut(part, samples) for name, part in batch.items()}
-    return [_cut(part, samples) for part in batch]
 
 
 def _one(batch: Any) -> Tensor:

@@ -143,6 +143,17 @@ class Batch:
 
         return replace(self._mapped(of), samples=1)
 
+    def first(self, most: int) -> Batch:
+        """The first samples, no more than so many; what belongs to no sample stays."""
+        if most >= self.samples:
+            return self
+
+        def of(x: Any) -> Any:
+            dim = self.sample_dim(x) if isinstance(x, Tensor) else None
+            return x if dim is None else x.narrow(dim, 0, most)
+
+        return replace(self._mapped(of), samples=most)
+
     def twice(self) -> Batch:
         """Every sample two times."""
 

@@ -59,6 +59,7 @@ class Options:
     levels: bool = False
     provenance: Mapping[str, Any] = field(default_factory=dict)
     on_batch: Callable[[int], None] | None = None
+    samples: int | None = None
     until: Until | None = None
     sample_index: Sequence[int] | None = None
     across_processes: bool = True
@@ -90,6 +91,8 @@ class Counting:
         self.ledger = Ledger(self.steps, keep_samples=options.per_sample)
         self.answers = Answers(keep=options.per_sample)
         self.passes = Passes(self._pass, exact=_is_exact(model))
+        if options.samples is not None and options.samples < 1:
+            raise InputError(f"samples must be at least 1, got {options.samples}")
         self.sampling: Sampling | None = None
         self.sample_index = options.sample_index
         self.flipped: int | None = None
@@ -108,6 +111,9 @@ class Counting:
         batches = self._layouts(args, kwargs, labels, input_names(args, kwargs, run))
         if any(not x.numel() for x in batches[0].tensors if x.dim()):
             return 0  # a batch without samples
+        if self.left is not None:
+            batches = [each.first(self.left) for each in batches]
+            labels = None if labels is None else labels[: self.left] if labels.dim() else labels
         self._read_inputs(batches[0])
         self.last, samples = [], 0
         for part, log, outputs in self.passes.of(batches):
@@ -121,6 +127,12 @@ class Counting:
             self._in_float64.add(batch)
             self.flipped = (self.flipped or 0) + _differing(self.last, self._in_float64.last)
         return samples
+
+    @property
+    def left(self) -> int | None:
+        """How many samples may still run; None where all that come may."""
+        most = self.options.samples
+        return None if most is None else most - self.ledger.samples
 
     def _read_inputs(self, batch: Batch) -> None:
         """Takes in what the inputs hold that samples have a part in."""
@@ -324,6 +336,8 @@ def _counted(model: nn.Module, batches: Iterable[Any], options: Options) -> Coun
             if options.on_batch is not None:
                 options.on_batch(samples)
             if stopping is not None and stopping.enough(counting.ledger):
+                break
+            if counting.left == 0:
                 break
     if stopping is not None:
         stopping.enough(counting.ledger, end=True)
