@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.text import Text
 
 import gac
-from analysis.cli.files import write_report, write_tables
 from analysis.cli.provenance import made_by
 from analysis.cli.question import Question
 from analysis.energy.conventions import PRESETS, Convention
@@ -19,6 +18,7 @@ from analysis.energy.technology import Technology
 from analysis.files import make_folder
 from analysis.pipeline import estimate
 from analysis.reporting.energy_sections import energy_sections, published_energies
+from analysis.reporting.folder import write_report, write_tables
 from analysis.reporting.published_tables import bookings_table, contents_table
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import conventions_table, parts_table

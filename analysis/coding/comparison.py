@@ -10,14 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from analysis.code_records import Coding
+from analysis.coding.frames import coding_frame
 from analysis.coding.measures import measure
 from analysis.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
-
-COLUMNS = ("encoder", "quantity", "step", "value", "low", "high", "unit")
 
 
 def compare(
@@ -87,16 +85,3 @@ def compare(
             raise InputError(f"encoder {name!r}: {error}") from error
         found.append(record)
     return coding_frame(found)
-
-
-def coding_frame(records: list[Coding]) -> pd.DataFrame:
-    """Records as one tidy frame, with the columns of `compare`."""
-    import pandas as pd
-
-    rows = [
-        (record.encoder, found.quantity, found.step, found.value, found.low, found.high, found.unit)
-        for record in records
-        for found in record.measured
-    ]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype({"step": "Int64", "value": float, "low": float, "high": float})

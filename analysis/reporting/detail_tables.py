@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from analysis.records import RATE_BINS
+from analysis.records import RATE_BINS, Run
 from analysis.reporting.columns import ACS, ENERGY, MACS, NEURON_LAYER
 from analysis.reporting.plots import Histogram
 from analysis.reporting.report import Report
@@ -146,6 +146,14 @@ def _groups(report: Report, by: Any, title: str) -> Table:
         rows=tuple(rows),
         sentence="Low and high are the ends of the 95 % interval of the mean.",
     )
+
+
+def has_curve(run: Run) -> bool:
+    """Whether the accuracy after each of several steps is known.
+
+    It is not where labels are unknown, or a model gives one answer for all steps.
+    """
+    return 1 < run.steps == len(run.correct_by_step)
 
 
 def curve_table(report: Report) -> Table:

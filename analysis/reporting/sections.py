@@ -22,6 +22,7 @@ from analysis.reporting.detail_tables import (
     curve_table,
     extremes_table,
     groups_table,
+    has_curve,
     issues_table,
     provenance_table,
     single_neurons_table,
@@ -144,7 +145,7 @@ def _samples(report: Report) -> Section | None:
 
 
 def _curve(report: Report) -> Section | None:
-    if not report.run.correct_by_step or report.run.steps < 2:
+    if not has_curve(report.run):
         return None
     try:
         figure = figures.curve_figure(report)

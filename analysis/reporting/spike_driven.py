@@ -51,7 +51,7 @@ def not_spike_driven(report: Report) -> NotSpikeDriven:
     part = sum(report.energy.site_pj(site.key) for site in others)
     priced = not any(report.energy.unpriced_of(report.energy.charges[s.key]) for s in others)
     return NotSpikeDriven(
-        names=tuple(dict.fromkeys(site.key.name for site in others)),
+        names=tuple(dict.fromkeys(site.key.name or "(model)" for site in others)),
         layers=len({site.key.name for site in sites}),
         energy_share=part / total if total and priced else None,
         priced=priced,

@@ -19,7 +19,7 @@ from analysis.errors import InputError
 from analysis.records import Run
 from analysis.reporting.axes import Axis
 from analysis.reporting.by import LARGEST_BY, breakdown_table
-from analysis.reporting.detail_tables import curve_table
+from analysis.reporting.detail_tables import curve_table, has_curve
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import (
     constants_sentence,
@@ -92,7 +92,7 @@ def _parts(report: Report, table: Table, *, wide: bool) -> Iterator[RenderableTy
 
 
 def _curve(report: Report, *, wide: bool) -> Iterator[RenderableType]:
-    if not report.run.correct_by_step or report.run.steps == 1:
+    if not has_curve(report.run):
         return
     with suppress(InputError):  # counts that this needs are not known by step
         yield ""

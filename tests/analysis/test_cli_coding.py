@@ -13,6 +13,7 @@ import torch
 import analysis
 import gac
 from analysis.cli.analyze import main
+from analysis.coding import frames
 from analysis.reporting import writers
 from gac.checkpoint import save_checkpoint, shipped_checkpoint
 from gac.metadata import DataRecord, Metadata
@@ -70,7 +71,7 @@ def test_the_section_stands_in_every_form_of_the_report_and_says_whose_it_is(run
     frame = pd.read_csv(tmp_path / "coding.csv")
     network = frame[frame.quantity == "network_accuracy"]
     assert network.value.tolist() == pytest.approx(report.curve.accuracy.tolist())
-    assert set(analysis.coding.comparison.COLUMNS) < set(frame.columns)
+    assert set(frames.COLUMNS) < set(frame.columns)
     bits = frame.set_index("quantity").value["image_information"]
     pj = report.sites[report.sites.site.str.startswith("encoder.")].energy_pj.sum()
     per_pj = frame.set_index("quantity").value["information_per_pj"]

@@ -12,9 +12,9 @@ import subprocess
 import pytest
 
 import analysis
-from analysis.cli.files import write_report
 from analysis.energy.conventions import PRESETS, rules
 from analysis.reporting.bibliography import bibtex, keys
+from analysis.reporting.folder import write_report
 from analysis.reporting.latex import latex_paragraph
 from analysis.reporting.method import PHRASES, PLAIN, paragraph
 from tests.analysis.reports import shipped_report

@@ -10,7 +10,7 @@ from torch import nn
 import analysis
 import gac
 from analysis.coding import compare, lif_period, measure
-from analysis.coding.comparison import COLUMNS
+from analysis.coding.frames import COLUMNS
 from analysis.errors import InputError
 from gac.training import fresh_model
 

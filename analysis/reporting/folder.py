@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.coding.comparison import coding_frame
+from analysis.coding.frames import coding_frame
 from analysis.errors import InputError
 from analysis.files import write_text
 from analysis.reporting.bibliography import bibtex
