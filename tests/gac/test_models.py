@@ -100,7 +100,7 @@ def test_a_repeated_still_image_leaves_the_same_running_statistics(tiny_config, 
 @pytest.mark.parametrize("name", list(ARCHITECTURES))
 def test_one_step_with_the_gac_encoder_is_refused(name):
     with pytest.raises(InputError, match=r"the gac encoder needs at least 2 steps.*got 1"):
-        gac.build(name, steps=1)
+        gac.build(name, steps=1, encoder="gac")
 
 
 def test_one_step_without_the_gac_encoder_works(tiny_config):
