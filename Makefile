@@ -28,9 +28,9 @@ notebooks: $(VENV)/installed-dev
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False notebooks/*.ipynb
 
 reports: $(VENV)/installed-dev
-	$(BIN)/python -m analysis.cli.networks reports/digits
-	$(BIN)/python -m analysis.cli.networks reports/mnist5k
-	$(BIN)/python -m analysis.cli.encoders --output reports/encoders
+	$(BIN)/gac-networks reports/digits
+	$(BIN)/gac-networks reports/mnist5k
+	$(BIN)/gac-encoders --output reports/encoders
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .

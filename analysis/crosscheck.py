@@ -192,7 +192,7 @@ def explain(tool: str, layer: Layer, theirs: Fraction, skipped: str = "") -> str
         once = f"runs once for all {layer.stands_for} steps: its figure x {layer.stands_for}"
         return once if layer.stands_for > 1 else ""
     if not layer.ours:
-        return _of_no_weights(tool, layer)
+        return _of_no_weights(layer)
     if skipped and excess < 0:
         same = " (padding='same')" if "_convolution_mode" in skipped else ""
         return f"has no rule for {skipped}{same}"
@@ -200,20 +200,16 @@ def explain(tool: str, layer: Layer, theirs: Fraction, skipped: str = "") -> str
         return _of_nothing(tool, layer)
     if excess == layer.bias:
         return "counts the bias"
-    if layer.names > 1 and theirs == layer.ours * layer.names:
-        return "counts a module once for each of its names"
+    if any(theirs == layer.ours * names**2 for names in range(2, layer.names + 1)):
+        return "hooks a module once for each of its names, and sums it as often"
     if tool == "thop" and isinstance(module, _RECURRENT):
         return "counts the elementwise work of the gates"
-    if tool == "thop" and isinstance(module, nn.MultiheadAttention):
-        return "counts the softmax"
     return "unknown"
 
 
-def _of_no_weights(tool: str, layer: Layer) -> str:
+def _of_no_weights(layer: Layer) -> str:
     if isinstance(layer.module, _NORMS):
         return "counts normalisation"
-    if tool == "thop" and not layer.name:
-        return "counts the products outside of layers here"
     weights = [] if layer.module is None else layer.module.parameters(recurse=False)
     if any(weight.dim() > 1 for weight in weights):
         return "counts weights that we counted nothing of"
@@ -222,7 +218,7 @@ def _of_no_weights(tool: str, layer: Layer) -> str:
 
 def _of_nothing(tool: str, layer: Layer) -> str:
     if tool == "thop":
-        return "has no rule for this class; a functional product is in its row (model)"
+        return "has no rule for this class, nor for functional products"
     if isinstance(layer.module, nn.MultiheadAttention | nn.RNNBase):
         return "can't look into a fused operation"
     return "unknown"

@@ -100,33 +100,25 @@ def _multiplies(operation: str) -> bool:
 
 
 def _thop(model: nn.Module, inputs: tuple[Any, ...]) -> Found:
-    """Counts by module class; products outside of those classes are in its total only."""
+    """Counts by module class: no subclasses, no functional products."""
     import thop
 
     total, _, tree = thop.profile(model, inputs, verbose=False, ret_layer_info=True)
-    own: dict[nn.Module, int] = {}
-    _take_apart(model, 0, tree, set(), own)
-    macs = {name: own[module] for name, module in model.named_modules()}
-    macs[""] = int(total) - sum(count for name, count in macs.items() if name)
-    return Found(macs)
+    own: Counter[nn.Module] = Counter()
+    _take_apart(model, total, tree, own)
+    return Found({name: own[module] for name, module in model.named_modules()})
 
 
 def _take_apart(
-    module: nn.Module,
-    inclusive: float,
-    tree: Mapping[str, Any],
-    seen: set[nn.Module],
-    own: dict[nn.Module, int],
+    module: nn.Module, inclusive: float, tree: Mapping[str, Any], own: Counter[nn.Module]
 ) -> None:
-    """Takes thop's tree apart in the order it was made: a shared module is summed only once."""
-    rest = inclusive
+    """What of thop's total each module is, at all places of the tree where thop sums it."""
     for name, child in module.named_children():
-        count, _, subtree = tree[name]
-        _take_apart(child, count, subtree, seen, own)
-        if child not in seen:
-            seen.add(child)
-            rest -= count
-    own.setdefault(module, int(rest))
+        if name in tree:
+            count, _, subtree = tree[name]
+            _take_apart(child, count, subtree, own)
+            inclusive -= count
+    own[module] += int(inclusive)
 
 
 TOOLS: Mapping[str, Callable[[nn.Module, tuple[Any, ...]], Found]] = {

@@ -104,12 +104,12 @@ def folder(tmp_path, monkeypatch):
 
 def shortened(words):
     """The same command on fewer samples; a training checks everything, then stops before it."""
-    if "analysis.cli.train" in words:  # by torchrun: one process is enough to plan
-        words = ["gac-train", *words[words.index("analysis.cli.train") + 1 :]]
+    if "gac-train" in words:  # by torchrun: one process is enough to plan
+        words = words[words.index("gac-train") :]
     if words[0] == "gac-train":
         planned = [word.replace("cuda", "cpu") for word in words]
         return [*planned, "--dry-run", "--batch-size", "4"]
-    counts = words[0] == "gac-analyze" or "analysis.cli.analyze" in words
+    counts = "gac-analyze" in words
     reads = any(word.endswith(".json") for word in words if not word.startswith("-"))
     if counts and not reads and not {"--samples", "--arch", "--conventions"} & set(words):
         return [*words, "--samples", "60"]
@@ -128,13 +128,16 @@ def run(words, monkeypatch, capfd):
         "gac-train": [sys.executable, "-m", "analysis.cli.train"],
         "gac-eval": [sys.executable, "-m", "analysis.cli.evaluate"],
         "torchrun": [sys.executable, "-m", "torch.distributed.run"],
-        "pytest": [sys.executable, "-m", "pytest", "-p", "analysis.pytest_plugin"],
+        "pytest": [sys.executable, "-m", "pytest", "-p", "gac_energy_pytest"],
         "python": [sys.executable],
     }
     assert words[0] in programs, f"no way to run {shlex.join(words)}"
     done = subprocess.run(
         [*programs[words[0]], *words[1:]],
-        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT)},
+        env=os.environ | {
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(ROOT),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        },
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if words[0] == "gac-train" and "--output" in words:  # what that training would have left

@@ -32,7 +32,7 @@ app = application()
   gac-analyze seed0.pth seed1.pth --convention eq17 --output o one row per method, ± over seeds
   gac-analyze last.pth --budget budget.toml                  for continuous integration
   gac-analyze weights.pth --model my.net:build --data my.data:test --steps 4
-  torchrun --nproc-per-node 2 -m analysis.cli.analyze last.pth
+  torchrun --no-python --nproc-per-node 2 gac-analyze last.pth
 Exit status: 0 fine, 1 budget broken, 2 bad input, 130 stopped by Ctrl-C.""",
 )
 def analyze(

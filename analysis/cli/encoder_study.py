@@ -212,7 +212,7 @@ class Study:
     def _note(self) -> None:
         """Writes down the settings, and each command and commit that trained a network."""
         made = (self._read_settings() or {}).get("made", [])
-        facts = made_by("python -m analysis.cli.encoders")
+        facts = made_by("gac-encoders")
         this = {k: facts[k] for k in ("command", "commit", "gac-energy", "torch", "python")}
         if this not in made:
             made.append(this)

@@ -1,4 +1,4 @@
-"""Encoders compared on trained networks: ``python -m analysis.cli.encoders``.
+"""Encoders compared on trained networks: ``gac-encoders``.
 
 Trains one small network per encoder, number of steps and seed, measures each, and writes what
 was found as tables. Finished trainings are kept: the same command goes on where it was stopped.
@@ -16,12 +16,12 @@ from analysis.cli.grouped_help import application
 from analysis.errors import InputError
 from analysis.reporting.tables import shown
 
-PROGRAM = "python -m analysis.cli.encoders"
+PROGRAM = "gac-encoders"
 app = application()
 
 
 @app.command(
-    epilog="Example: python -m analysis.cli.encoders --output reports/encoders\n\n"
+    epilog="Example: gac-encoders --output reports/encoders\n\n"
     "Exit status: 0 done (or --most reached), 2 bad input, 130 stopped by Ctrl-C; finished "
     "trainings are kept."
 )

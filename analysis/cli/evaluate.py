@@ -20,7 +20,7 @@ app = application()
 
 @app.command(
     epilog="Example: gac-eval runs/digits/last.pth --export-official official.pth\n\n"
-    "Several processes: torchrun --nproc-per-node 2 -m analysis.cli.evaluate ...\n\n"
+    "Several processes: torchrun --no-python --nproc-per-node 2 gac-eval ...\n\n"
     "Exit status: 0 fine, 2 bad input, 70 an error in this package, 130 stopped by Ctrl-C."
 )
 def evaluate(

@@ -1,4 +1,4 @@
-"""Networks of one recipe that differ in one thing each: ``python -m analysis.cli.networks``.
+"""Networks of one recipe that differ in one thing each: ``gac-networks``.
 
 Trains every network of a study with every seed, analyses each on the whole test set, and keeps the
 reports: a training whose report is there is done, so the same command goes on where it stopped.
@@ -15,12 +15,12 @@ from analysis.cli.errors import run
 from analysis.cli.grouped_help import application
 from analysis.errors import InputError
 
-PROGRAM = "python -m analysis.cli.networks"
+PROGRAM = "gac-networks"
 app = application()
 
 
 @app.command(
-    epilog="Example: python -m analysis.cli.networks reports/digits\n\n"
+    epilog="Example: gac-networks reports/digits\n\n"
     "Exit status: 0 done (or --most reached), 2 bad input, 130 stopped by Ctrl-C; finished "
     "trainings are kept, a begun one is gone on with."
 )

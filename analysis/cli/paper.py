@@ -1,4 +1,4 @@
-"""The GAC paper beside what comes out here, as Markdown: ``python -m analysis.cli.paper``."""
+"""The GAC paper beside what comes out here, as Markdown: ``gac-paper``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from analysis.cli.grouped_help import application
 if TYPE_CHECKING:
     from analysis.reporting.report import Report
 
-PROGRAM = "python -m analysis.cli.paper"
+PROGRAM = "gac-paper"
 RATE = 0.2  # stated, not measured
 # Of the paper: architecture and the fields that differ from it.
 NETWORKS: tuple[tuple[str, dict[str, Any]], ...] = (

@@ -44,7 +44,7 @@ _WHAT, _RUN = "What to train", "The run"
     epilog="Examples:\n\n"
     "gac-train --recipe digits --epochs 5 --output runs/quick\n\n"
     "gac-train --recipe cifar100 --data-root DATA --device cuda --precision bf16 --dry-run\n\n"
-    "torchrun --nproc-per-node 8 -m analysis.cli.train --recipe imagenet-r34 --data-root DATA "
+    "torchrun --no-python --nproc-per-node 8 gac-train --recipe imagenet-r34 --data-root DATA "
     "--device cuda --workers 8 --resume\n\n"
     "Exit status: 0 trained, or stopped by Ctrl-C or SIGTERM with everything saved (the last "
     "line says how to go on); 2 bad input; 70 an error in this package; 130 a second Ctrl-C.",

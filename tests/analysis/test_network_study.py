@@ -98,7 +98,7 @@ def test_the_command_trains_what_is_missing_and_keeps_its_report(tmp_path, run):
     report = read_study(tmp_path).reports()["tiny"][3]
     assert report.run.samples == 360
     assert report.run.provenance["training_seed"] == 3
-    assert report.run.provenance["command"].startswith("python -m analysis.cli.networks ")
+    assert report.run.provenance["command"].startswith("gac-networks ")
     assert report.run.provenance["method"] == "tiny"
     assert run(tmp_path)[1].startswith("1 of 1 trained\n")
 

@@ -100,7 +100,8 @@ def test_a_share_that_is_none_gets_one_line(run, share):
 
 def torchrun(processes, *arguments):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-    command += ["--nproc-per-node", str(processes), "-m", "analysis.cli.analyze"]
+    command += ["--nproc-per-node", str(processes), "--no-python"]
+    command += [str(Path(sys.executable).with_name("gac-analyze"))]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [*command, *map(str, arguments)],

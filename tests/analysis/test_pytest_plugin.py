@@ -29,7 +29,7 @@ def project(tmp_path):
 
     def run(*arguments, last=0.0):
         (tmp_path / "test_budget.py").write_text(TEST.format(last=last))
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "analysis.pytest_plugin"]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "gac_energy_pytest"]
         done = subprocess.run(
             [*command, "-p", "no:cacheprovider", *arguments],
             cwd=tmp_path,

@@ -3,13 +3,15 @@
     def test_budget(spike_budget):
         spike_budget(model, loader, "budget.toml")
 
-``pytest --write-spike-budgets`` writes the budget files instead of checking them. Importing this
-needs neither torch nor pandas: every pytest run of an environment loads it.
+``pytest --write-spike-budgets`` writes the budget files instead of checking them. Every pytest run
+of an environment imports this module, so it stands outside of the packages and imports none of
+them before the fixture is asked for: a project with a folder ``analysis`` of its own keeps it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def spike_budget(request: pytest.FixtureRequest) -> Callable[..., Report]:
     """Checks a model against a budget file; see `check_budget` inside for the arguments."""
+    _refuse_another_analysis()
 
     def check_budget(
         model: Any, batches: Any, budget: str | Path, *, margin: str = "10%", **settings: Any
@@ -63,6 +66,20 @@ def spike_budget(request: pytest.FixtureRequest) -> Callable[..., Report]:
         return report
 
     return check_budget
+
+
+def _refuse_another_analysis() -> None:
+    """Ours lies beside this file; Python may find another one first, and has room for one."""
+    ours = Path(__file__).with_name("analysis") / "__init__.py"
+    spec = find_spec("analysis")
+    found = Path(spec.origin) if spec is not None and spec.origin else None
+    if found is None or not found.exists() or not found.samefile(ours):
+        pytest.fail(
+            f"spike_budget: Python finds {found or 'no package'} under the name analysis here, not "
+            "that of gac-energy; move the tests with spike_budget to a folder outside of this "
+            "project and run `pytest` (not `python -m pytest`) there",
+            pytrace=False,
+        )
 
 
 def _priced(model: Any, batches: Any, budget: Path | None, settings: dict[str, Any]) -> Report:

@@ -1,0 +1,152 @@
+"""The package as it is installed: beside other projects, under its licence, without a checkout."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def run(command, folder, **variables):
+    """A command in a folder, without what this test run told its own child processes."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "PYTHONPATH"))}
+    return subprocess.run(
+        [*map(str, command)], cwd=folder, env=kept | variables, capture_output=True, text=True,
+        check=False, timeout=300,
+    )  # fmt: skip
+
+
+# Beside a project that has an `analysis` of its own -------------------------------------------
+
+
+@pytest.fixture
+def neighbour(tmp_path):
+    """A project with a package `analysis` and tests of its own."""
+    project = tmp_path / "theirs"
+    (project / "analysis").mkdir(parents=True)
+    (project / "analysis" / "__init__.py").write_text('WHOSE = "theirs"\n')
+    (project / "pytest.ini").write_text("[pytest]\n")
+    (project / "test_theirs.py").write_text(
+        "import analysis\n\n\ndef test_theirs():\n    assert analysis.WHOSE == 'theirs'\n"
+    )
+    return project
+
+
+PYTESTS = pytest.mark.parametrize(
+    "pytest_as", [[sys.executable, "-m", "pytest"], [BIN / "pytest"]], ids=["python -m", "script"]
+)
+
+
+@PYTESTS
+def test_a_project_with_its_own_analysis_is_tested_as_if_we_were_not_there(neighbour, pytest_as):
+    done = run([*pytest_as, "-p", "no:cacheprovider", "--trace-config"], neighbour)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+    assert "gac_energy_pytest" in done.stdout  # the plugin was there
+
+
+@PYTESTS
+def test_the_fixture_says_which_analysis_stands_in_front_of_ours(neighbour, pytest_as):
+    (neighbour / "test_budget.py").write_text("def test_budget(spike_budget):\n    pass\n")
+    done = run([*pytest_as, "-p", "no:cacheprovider", "-q"], neighbour)
+    assert done.returncode == 1
+    assert "1 passed, 1 error" in done.stdout
+    said = [line for line in done.stdout.splitlines() if line.startswith("spike_budget: ")]
+    assert len(said) == 1, done.stdout
+    assert str(neighbour / "analysis" / "__init__.py") in said[0]
+    outside = neighbour.parent / "outside"  # what the line says to do
+    outside.mkdir()
+    (neighbour / "test_budget.py").rename(outside / "test_budget.py")
+    assert run([BIN / "pytest", "-p", "no:cacheprovider"], outside).returncode == 0
+
+
+# Licences of what an installation brings along -------------------------------------------------
+
+# Extras that only this project's own tests, pages and linters need: nothing imports them at run
+# time, nobody who analyses a network installs them. Norse (peers) is under the LGPL.
+NOT_FOR_RUNNING = {"dev", "docs", "browser", "peers"}
+COPYLEFT = re.compile(
+    r"\b[AL]?GPL|GNU|\bSSPL|Server Side Public|\bEUPL|\bCC-BY-(SA|NC)", re.IGNORECASE
+)
+# They name no licence in their metadata; looked at by hand.
+LICENCE_NOT_TOLD = {"cuda-toolkit": "NVIDIA's list of its own packages"}
+
+
+def licence(distribution):
+    """All that the metadata of an installed distribution say of its licence."""
+    told = distribution.metadata
+    classifiers = [c for c in told.get_all("Classifier") or [] if c.startswith("License")]
+    free_text = (told.get("License") or "").partition("\n")[0]
+    parts = [told.get("License-Expression") or "", free_text, *classifiers]
+    return "; ".join(part for part in parts if part and part != "UNKNOWN")
+
+
+def brought_along(requirements):
+    """Installed distributions that requirements bring along, by name, through all levels."""
+    found, waiting = {}, [Requirement(text) for text in requirements]
+    seen = set()
+    while waiting:
+        requirement = waiting.pop()
+        name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        if (name, frozenset(requirement.extras)) in seen:
+            continue
+        seen.add((name, frozenset(requirement.extras)))
+        try:
+            found[name] = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # an extra that is not installed here
+        for text in found[name].requires or []:
+            inner = Requirement(text)
+            extras = ["", *requirement.extras]
+            if not inner.marker or any(inner.marker.evaluate({"extra": e}) for e in extras):
+                waiting.append(inner)
+    return found
+
+
+def for_running():
+    extras = PROJECT["optional-dependencies"]
+    wanted = [
+        text for name, texts in extras.items() if name not in NOT_FOR_RUNNING for text in texts
+    ]
+    return brought_along([*PROJECT["dependencies"], *wanted])
+
+
+def test_nothing_that_runs_with_us_is_under_copyleft():
+    found = for_running()
+    assert {"torch", "thop", "fvcore", "numpy", "markupsafe"} <= found.keys()
+    told = {name: licence(distribution) for name, distribution in found.items()}
+    assert {name: words for name, words in told.items() if COPYLEFT.search(words)} == {}
+
+
+def test_all_that_runs_with_us_names_its_licence():
+    told = {name: licence(distribution) for name, distribution in for_running().items()}
+    assert {name for name, words in told.items() if not words} <= LICENCE_NOT_TOLD.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "copyleft"),
+    [
+        ("AGPL-3.0", True),
+        ("License :: OSI Approved :: GNU Lesser General Public License v3 (LGPLv3)", True),
+        ("GPL-2.0-only", True),
+        ("GPLv3", True),
+        ("SSPL-1.0", True),
+        ("MIT", False),
+        ("Apache-2.0 WITH LLVM-exception", False),
+        # Weak copyleft of single files: used as it is, it asks nothing of those who use it.
+        ("MPL-2.0 AND MIT", False),
+    ],
+)
+def test_copyleft_is_told_by_its_names(words, copyleft):
+    assert bool(COPYLEFT.search(words)) is copyleft
