@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
-from statistics import fmean, stdev
+from functools import cache
+from math import cos, pi, sin, sqrt, tan
+from statistics import NormalDist, fmean, stdev
 
 Z95 = 1.959963984540054  # two-sided 95 % quantile of the standard normal distribution
+_FEW = 1000  # degrees of freedom up to which the distribution is summed exactly
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,54 @@ def mean_interval(mean: float, variance: float, number: int) -> Estimate:
     return Estimate(mean, max(mean - margin, 0.0), mean + margin)  # NaN stays NaN
 
 
+@cache
 def student(degrees: int, level: float = 0.95) -> float:
     """The two-sided quantile of Student's t distribution at a level.
+
+    Args:
+        degrees: Of freedom, at least 1.
+        level: Between 0 and 1, both excluded.
 
     Example:
         >>> round(student(4), 3)
         2.776
     """
-    from scipy.stats import t
+    if degrees > _FEW:
+        return _by_expansion(degrees, level)
+    low, high = 0.0, pi / 2  # the angle atan(t / sqrt(degrees)): its share rises from 0 to 1
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _within(middle, degrees) > level else (middle, high)
+    return sqrt(degrees) * tan((low + high) / 2)
 
-    return float(t.ppf((1 + level) / 2, degrees))
+
+def _by_expansion(degrees: int, level: float) -> float:
+    """The same for many degrees, off by less than 1e-9 of it at levels up to 0.9999.
+
+    Source: Abramowitz and Stegun, 26.7.5.
+    """
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    return (
+        z
+        + (z**3 + z) / (4 * degrees)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * degrees**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * degrees**3)
+    )
+
+
+def _within(angle: float, degrees: int) -> float:
+    """The probability that T lies within ± sqrt(degrees) tan(angle): a sum of `degrees / 2` terms.
+
+    Source: Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 26.7.3 and 26.7.4.
+    """
+    odd, square = degrees % 2, cos(angle) ** 2
+    term = total = cos(angle) if odd else 1.0
+    for k in range(2 + odd, degrees, 2):
+        term *= square * (k - 1) / k
+        total += term
+    if not odd:
+        return sin(angle) * total
+    return (angle + sin(angle) * (total if degrees > 1 else 0.0)) * 2 / pi
 
 
 def mean_of_few(values: Sequence[float], level: float = 0.95) -> Estimate:

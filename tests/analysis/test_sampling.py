@@ -21,6 +21,14 @@ def test_quantiles_are_those_of_the_tables(level, freedom, quantile):
     assert student(freedom, level) == pytest.approx(quantile, abs=1e-3)
 
 
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.99, 0.9999])
+def test_quantiles_are_those_of_scipy(level):
+    stats = pytest.importorskip("scipy.stats")
+    for degrees in (*range(1, 31), 99, 100, 1000, 1001, 49_999):
+        theirs = stats.t.ppf((1 + level) / 2, degrees)
+        assert student(degrees, level) == pytest.approx(theirs, rel=1e-9), degrees
+
+
 @pytest.mark.parametrize(
     ("at_most", "looks"),
     [
