@@ -63,10 +63,10 @@ def test_numbers_may_differ_by_a_hundredth_and_words_not_at_all(shown, found, sa
     assert (unlike(shown, found) is None) == same
 
 
-def test_the_notebooks_are_the_seven_that_are_named():
+def test_the_notebooks_are_the_eight_that_are_named():
     assert [path.stem for path in NOTEBOOKS] == [
         "01_quickstart", "02_encoder", "03_observer_model", "04_firing_rates", "05_energy",
-        "06_accuracy_energy", "07_ablations",
+        "06_accuracy_energy", "07_ablations", "08_events",
     ]  # fmt: skip
 
 

@@ -29,6 +29,7 @@ _HOME = {
     "energy_with_memory": "prices",
     "entropy_by_steps": "entropies",
     "entropy_by_threshold": "entropies",
+    "event_frames": "events",
     "gate_changed": "encoders",
     "gate_mask": "gates",
     "gate_over_time": "gates",
