@@ -13,7 +13,9 @@ from functools import cached_property
 from typing import Any, Literal
 
 OperandKind = Literal["silent", "spike", "ternary", "graded", "real"]
-Origin = Literal["image", "events", "current", "spikes", "gated-spikes", "pooled-spikes"]
+Origin = Literal[
+    "image", "events", "current", "spikes", "gated-spikes", "pooled-spikes", "summed-spikes"
+]
 InputKind = Literal["events", "image"]
 Role = Literal["stem", "gate", "spiking", "shortcut", "readout", "other"]
 Work = Literal["normalisation", "addition", "product", "activation", "pooling", "other", "bias"]
@@ -369,6 +371,8 @@ class Run:
         labels, predicted: Of each sample: its label, and its most likely class after each step;
             then only, and only with labels.
         sampling: Why it ended where it did, if not simply with the data.
+        stated_rates: Of an estimate, for which nothing was measured: the rates that were said, by
+            pattern of layers.
         flipped: Samples that have other counts in float64, where no membrane rounds across its
             threshold by accident; None if that was not looked at.
     """
@@ -392,6 +396,7 @@ class Run:
     labels: tuple[int, ...] = ()
     predicted: tuple[tuple[int, ...], ...] = ()
     sampling: Sampling | None = None
+    stated_rates: Mapping[str, float] = field(default_factory=dict)
     flipped: int | None = None
 
     @cached_property

@@ -189,7 +189,10 @@ class DataFlow:
         near, hops = _nearest(traces)
         once = traces[0].once.union(*(trace.once for trace in traces[1:]))
         inferred = any(trace.inferred for trace in traces)
+        spiking = sum(trace.origin in ("spikes", "summed-spikes") for trace in traces)
         origin = _combine(row, origins)
+        if row.work == "addition" and spiking == len(traces) > 1:
+            origin = "summed-spikes"
         inputs = (
             traces[0].inputs.union(*(t.inputs for t in traces)) if origin == "image" else _NO_INPUT
         )
@@ -507,7 +510,7 @@ def _nearest(traces: Iterable[Trace]) -> tuple[tuple[NeuronPlace, ...], int]:
 
 def _combine(row: Operation, origins: set[Any]) -> Any:
     """The origin of a result, from those of its inputs."""
-    spiking = origins & {"spikes", "gated-spikes", "pooled-spikes"}
+    spiking = origins & {"spikes", "gated-spikes", "pooled-spikes", "summed-spikes"}
     work: Work | None = row.work
     if row.kind == "moves" or work == "addition":
         return next(iter(origins)) if len(origins) == 1 else "current"

@@ -339,7 +339,8 @@ class SiteTally:
     def _unit(self, side: int, units: Mapping[Place, float | None]) -> float | None:
         """The value of one spike: as the neuron layers upstream say, else by the values."""
         found = {units.get(place) for place in self.upstream[side]}
-        if self.origins[side] == "spikes" and len(found) == 1 and None not in found:
+        made = self.origins[side] in ("spikes", "summed-spikes")
+        if made and len(found) == 1 and None not in found:
             return found.pop()
         return unit_of(self.levels[side])
 

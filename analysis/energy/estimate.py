@@ -27,7 +27,9 @@ def at_rates(run: Run, rates: Fraction | Mapping[str, Fraction]) -> Run:
 
     Counts become rate x elements and rate x MACs inside, rounded to whole ones. The stem reads
     an image, of which every value counts as non-zero. What a site reads follows from where its
-    input comes from, not from the values of the pass: spikes from neurons, real values else.
+    input comes from, not from the values of the pass: spikes from neurons, counts of them where
+    several are added, real values else. A count is taken for 1 where it is not 0, so that
+    ``graded repeat-ac`` gives the accumulates of spikes that never meet, the fewest there can be.
 
     Args:
         run: Of one sample, whatever it was.
@@ -55,6 +57,7 @@ def at_rates(run: Run, rates: Fraction | Mapping[str, Fraction]) -> Run:
         sample_index=(),
         labels=(),
         predicted=(),
+        stated_rates={pattern: float(rate) for pattern, rate in checked_rates(rates).items()},
         provenance={**run.provenance, "data": f"none: {MARK}", "notes": [MARK]},
     )
 
@@ -91,6 +94,8 @@ def _resolve(run: Run, rates: Fraction | Mapping[str, Fraction]) -> dict[str, Fr
 def _at_rate(site: SiteRecord, rate: Fraction) -> SiteRecord:
     spikes = site.role == "spiking" or (site.origin == "spikes" and site.role != "gate")
     operand: OperandKind = "spike" if spikes or site.origin == "events" else "real"
+    if operand == "real" and site.origin == "summed-spikes":
+        operand = "graded"
     synops, nonzeros = round(rate * site.inside_macs), round(rate * site.elements)
     return replace(
         site,
@@ -100,8 +105,8 @@ def _at_rate(site: SiteRecord, rate: Fraction) -> SiteRecord:
         synops=synops,
         synops_by_step=_spread(synops, site.synops_by_step),
         nonzeros_by_step=_spread(nonzeros, site.nonzeros_by_step),
-        levels=None,
-        level_synops=None,
+        levels={"1.0": nonzeros} if operand == "graded" else None,
+        level_synops={"1.0": synops} if operand == "graded" else None,
     )
 
 

@@ -65,7 +65,7 @@ def counterpart_section(report: Report, zeros: float = 0.0) -> Section:
         name="counterpart",
         title="Beside the same shape without spikes",
         short="Without spikes",
-        lead="What the layers would cost with ReLUs, at one step and without the gate: counted "
+        lead="What the layers would cost with ReLUs and without the gate: counted "
         "operations, and no claim on the accuracy of a network that nobody trained.",
         tables=(counterpart_table(report.energy, zeros),),
         notes=counterpart_notes(report.energy, zeros),

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 from analysis.energy.charges import is_event_stem, work_left_out
 from analysis.reporting.bibliography import SOFTWARE, cited_by_convention, cited_by_prices
 from analysis.reporting.report import Report
-from analysis.reporting.report_tables import constants_sentence, inputs_sentence
+from analysis.reporting.report_tables import (
+    constants_sentence,
+    inputs_sentence,
+    rates_sentence,
+)
 from analysis.reporting.text import joules, si
 
 
@@ -91,13 +95,20 @@ def _sentences(report: Report, style: Style) -> Iterator[str]:
     run, facts, rule = report.run, report.run.provenance, report.convention
     data = facts.get("data", f"{run.samples} samples")
     precision = f", {facts['precision']}" if "precision" in facts else ""
-    yield (
-        f"Operations were counted exactly while the network ran on {data} (T = {run.steps}"
-        f"{precision}), with gac-energy{style.cite((SOFTWARE,))}."
-    )
+    if run.stated_rates:
+        yield (
+            f"Operations follow from the architecture (T = {run.steps}) and rates that are stated, "
+            f"not measured: {rates_sentence(run)}. Nothing ran on data; with "
+            f"gac-energy{style.cite((SOFTWARE,))}."
+        )
+    else:
+        yield (
+            f"Operations were counted exactly while the network ran on {data} (T = {run.steps}"
+            f"{precision}), with gac-energy{style.cite((SOFTWARE,))}."
+        )
     yield f"The energy per sample is {_equation(report, style)}."
     known = cited_by_convention(rule.name)
-    if run.inputs:
+    if run.inputs and not run.stated_rates:
         yield f"Input: {inputs_sentence(run)}."
     yield f"Operations are booked under the convention {rule.name}{style.cite(known)}."
     unused = _unused(report)

@@ -173,6 +173,14 @@ def inputs_sentence(run: Run) -> str:
     return "; ".join(parts)
 
 
+def rates_sentence(run: Run) -> str:
+    """The rates of an estimate, as they were said; in a line."""
+    shown = [f"{rate:g} of the inputs of {pattern}" for pattern, rate in run.stated_rates.items()]
+    if [*run.stated_rates] == ["*"]:
+        shown = [f"{run.stated_rates['*']:g} of the inputs of every layer behind the stem"]
+    return f"non-zero are {some(shown)}"
+
+
 def sites_table(report: Report) -> Table:
     """One row per weight operation, in the order they ran."""
     columns = (

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from io import StringIO
 
 import pytest
 import torch
+from rich.console import Console
+from torch import nn
 
 import analysis
 import gac
 from analysis.energy.conventions import PRESETS, convention
 from analysis.energy.estimate import MARK, at_rates, parse_energy, solve_rate
 from analysis.energy.technology import technology
+from analysis.reporting.html.page import html_page
+from analysis.reporting.method import PLAIN, paragraph
 from analysis.reporting.published_tables import bookings_table, contents_table
 from analysis.reporting.report import Report
+from analysis.reporting.summary import print_report
 
 PRICES = technology("45nm-fp32")
 
@@ -285,3 +291,51 @@ def test_rates_of_single_layers_go_by_pattern():
     assert in_rate["stages.0.0.conv2"] == 0.25
     assert in_rate["head"] == 0.5
     assert report.convention.name == "all-ac"
+
+
+class Sums(nn.Module):
+    """As SEW-ResNet and Spikformer do: spikes of a branch are added to the spikes it came from."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.branch = nn.Linear(4, 6, bias=False), nn.Linear(6, 6, bias=False)
+        self.last = nn.Linear(6, 2, bias=False)
+        self.one, self.other = Fires(), Fires()
+
+    def forward(self, x):
+        spikes = self.one(self.first(x))
+        return self.last(spikes + self.other(self.branch(spikes)))
+
+
+class Fires(nn.Module):
+    def forward(self, x):
+        return (x > 0).to(x.dtype)
+
+
+def test_sums_of_spikes_are_counts_in_an_estimate_as_in_a_run():
+    torch.manual_seed(0)
+    network, settings = Sums(), {"steps": 1, "neurons": [Fires]}
+    run = analysis.analyze(network, [torch.randn(50, 4)], **settings).run
+    report = analysis.estimate(network, (4,), 0.5, **settings)
+    for sites in (run.sites, report.run.sites):
+        assert [site.operand for site in sites] == ["real", "spike", "graded"]
+        assert sites[2].origin == "summed-spikes"
+    assert report.totals.macs == 24 + 12  # the image, and numbers that are no spikes
+    # the other reading: no two spikes meet, and each count is one accumulate
+    other = report.under("operand, graded repeat-ac").totals
+    assert (other.acs, other.macs) == (18 + 6, 24)
+
+
+def test_an_estimate_never_says_that_anything_was_counted_or_measured():
+    report = analysis.estimate(Sums(), (4,), {"last": 0.25, "*": 0.5}, steps=1, neurons=[Fires])
+    assert report.run.stated_rates == {"last": 0.25, "*": 0.5}
+    words = paragraph(report, PLAIN)
+    assert "stated, not measured: non-zero are 0.25 of the inputs of last, 0.5 of the" in words
+    page = html_page(report)
+    for lie in ("counted exactly", "Counts are exact", "Firing rates", "95 % intervals over"):
+        assert lie not in words
+        assert lie not in page
+    console = Console(width=100, file=StringIO())
+    print_report(report, console)
+    assert "nothing was measured" in console.file.getvalue()
+    assert "Counts are exact" not in console.file.getvalue()
