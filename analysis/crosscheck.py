@@ -20,13 +20,14 @@ from analysis.counting.neurons import Neurons
 from analysis.errors import InputError
 from analysis.other_counters import TOOLS, Found, ask
 from analysis.records import Run
+from analysis.torch_internals import AnyBatchNorm
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("tool", "layer", "ours", "theirs", "difference", "reason")
 MODEL, TOTAL = "(model)", "(total)"  # the model itself, outside of its layers; the sum
-_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm)
+_NORMS = (AnyBatchNorm, nn.LayerNorm, nn.GroupNorm)
 _RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 

@@ -54,16 +54,15 @@ def training_memory(config: MSResNetConfig, images: int) -> Memory:
 
 def saved_bytes(model: nn.Module, batch: Tensor) -> int:
     """What autograd keeps for the backward pass, the parameters themselves left out."""
-    # Tensors on the meta device have no address.
-    known = {weight.untyped_storage()._cdata for weight in model.parameters()}
-    saved: dict[int, Tensor] = {}
+    # By the storages, one object each: tensors on the meta device have no address.
+    known = {weight.untyped_storage() for weight in model.parameters()}
+    saved: set[torch.UntypedStorage] = set()
 
     def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()._cdata
-        if storage not in known:
-            saved[storage] = tensor  # kept alive: its number is not given away again
+        if tensor.untyped_storage() not in known:
+            saved.add(tensor.untyped_storage())
         return tensor
 
     with saved_tensors_hooks(keep, lambda tensor: tensor):
         model(batch).sum()
-    return sum(tensor.untyped_storage().nbytes() for tensor in saved.values())
+    return sum(storage.nbytes() for storage in saved)

@@ -139,10 +139,10 @@ def _(current: Tensor, threshold: float, decay: float) -> Tensor:
 @contextmanager
 def kept_as_bytes(spikes: Tensor) -> Iterator[None]:
     """Layers called inside keep these spikes for the backward pass as bytes, not as floats."""
-    storage = spikes.untyped_storage()._cdata  # meta tensors have no address
+    storage = spikes.untyped_storage()  # the same object for all tensors in that memory
 
     def pack(tensor: Tensor) -> Any:
-        same = tensor.untyped_storage()._cdata == storage
+        same = tensor.untyped_storage() is storage
         return (tensor.to(torch.uint8), tensor.dtype) if same else tensor
 
     def unpack(kept: Any) -> Tensor:

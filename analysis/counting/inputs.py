@@ -14,16 +14,16 @@ from typing import Any, Literal, cast, get_args
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.utils._pytree import (
+
+from analysis.errors import InputError
+from analysis.records import InputKind
+from analysis.torch_internals import (
     MappingKey,
     keystr,
     tree_flatten_with_path,
     tree_leaves,
     tree_map,
 )
-
-from analysis.errors import InputError
-from analysis.records import InputKind
 
 TimeLayout = Literal["BT", "TB", "loop"]
 

@@ -25,6 +25,8 @@ import torch
 from numpy.lib.stride_tricks import as_strided
 from torch import Tensor
 
+from analysis.torch_internals import storage_id
+
 NONE, MIXED, UNKNOWN = -2, -1, -3  # no sample or step; several of them; nobody knows
 SAMPLE, STEP = 0, 1  # the first axis of an array of labels
 
@@ -238,7 +240,7 @@ class LabelStore:
 
     def table(self, tensor: Tensor) -> Table | None:
         """The labels of a tensor's storage, if it has any."""
-        known = self._tables.get(tensor.untyped_storage()._cdata)
+        known = self._tables.get(storage_id(tensor))
         if known is None:
             return None
         old, table = known
@@ -259,7 +261,7 @@ class LabelStore:
 
     def put(self, tensor: Tensor, table: Table) -> None:
         """Gives a tensor's storage a table as it is."""
-        self._tables[tensor.untyped_storage()._cdata] = (tensor.element_size(), table)
+        self._tables[storage_id(tensor)] = (tensor.element_size(), table)
 
 
 # How labels pass through one operation -------------------------------------------------------

@@ -14,19 +14,22 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from analysis.counting.inputs import tensors_in
 from analysis.errors import InputError
 from analysis.records import Work
+from analysis.torch_internals import (
+    TorchDispatchMode,
+    has_composite_kernel,
+    run_composite,
+    without_view_tracking,
+)
 
 Kind = Literal[
     "moves", "makes", "elementwise", "reduces", "product", "transform", "unknown"
 ]  # fmt: skip
 Rule = Callable[..., Any]  # (flow, result, **arguments by name) -> products, see `rules`
 
-_COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
-_VIEWS = torch._C.DispatchKey.ADInplaceOrView
 _TORCHS_OWN = ("aten", "prim", "prims")
 
 
@@ -329,7 +332,7 @@ def is_composite(func: Any) -> bool:
     """Whether an operation is made of others, which are what counts: it has no row of its own."""
     if _row(func) is not None or not hasattr(func, "_schema"):
         return False
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), _COMPOSITE))
+    return has_composite_kernel(func)
 
 
 def run_parts(mode: TorchDispatchMode, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
@@ -340,8 +343,8 @@ def run_parts(mode: TorchDispatchMode, func: Any, args: tuple[Any, ...], kwargs:
     made as outside of any mode, since ``matmul`` chooses its way by whether they need gradients.
     """
     # A composite view is made to one when it leaves the mode, as any other.
-    with torch._C._SetExcludeDispatchKeyGuard(_VIEWS, func.is_view), mode:
-        return func._op_dk(_COMPOSITE, *args, **kwargs)
+    with without_view_tracking(func), mode:
+        return run_composite(func, args, kwargs)
 
 
 def is_quiet(

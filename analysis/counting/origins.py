@@ -18,13 +18,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import StorageWeakRef
 
 from analysis.counting import labels as label
 from analysis.counting.inputs import tensors_in
 from analysis.counting.labels import NONE, STEP, Form, Labels, LabelStore, Table
 from analysis.counting.operations import Operation, bound
 from analysis.records import Origin, Work
+from analysis.torch_internals import StorageWeakRef, storage_id
 
 aten = torch.ops.aten
 
@@ -79,17 +79,16 @@ class DataFlow:
 
     def mark(self, tensor: Tensor, trace: Trace) -> None:
         """Says what is known of a tensor."""
-        storage = tensor.untyped_storage()
-        self._traces[storage._cdata] = (StorageWeakRef(storage), trace)
+        self._traces[storage_id(tensor)] = (StorageWeakRef(tensor.untyped_storage()), trace)
 
     def of(self, tensor: Tensor) -> Trace:
         """What is known of a tensor; what nobody marked is a current."""
-        known = self._traces.get(tensor.untyped_storage()._cdata)
+        known = self._traces.get(storage_id(tensor))
         return known[1] if known else Trace()
 
     def knows(self, tensor: Tensor) -> bool:
         """Whether anything is known of a tensor."""
-        return tensor.untyped_storage()._cdata in self._traces
+        return storage_id(tensor) in self._traces
 
     def is_weight(self, tensor: Tensor) -> bool:
         """Whether a tensor is a parameter or buffer, or made of such only."""
@@ -171,7 +170,7 @@ class DataFlow:
             return
         trace = self._together(row, [self.of(x) for x in inputs], len(inputs) < len(tensors))
         if trace.origin == "weight":
-            self.sources |= {x.untyped_storage()._cdata for x in inputs}
+            self.sources |= {storage_id(x) for x in inputs}
         if func.overloadpacket is aten.constant_pad_nd and (len(args) < 3 or args[2] == 0):
             trace = replace(trace, padding=tuple(args[1]))
         for index, tensor in enumerate(tensors_in(result)):
@@ -318,7 +317,7 @@ class DataFlow:
 
     def _is_unfinished(self, tensor: Tensor) -> bool:
         """Whether it was filled in parts, and not in T of them."""
-        slots = self._slots.get(tensor.untyped_storage()._cdata)
+        slots = self._slots.get(storage_id(tensor))
         return slots is not None and len(slots) != self._steps
 
     def _in_slot(self, part: Tensor, found: Labels, values: list[Tensor]) -> Labels:
@@ -329,7 +328,7 @@ class DataFlow:
         of_one = self.samples > 1 and samples.size == 1 and bool((samples >= 0).all())
         if of_one or (found[STEP] >= 0).any() or self._steps == 1:
             return found
-        slots = self._slots.setdefault(part.untyped_storage()._cdata, {})
+        slots = self._slots.setdefault(storage_id(part), {})
         found = found.copy()
         found[STEP] = slots.setdefault(int(part.storage_offset()), len(slots))
         return found
@@ -357,7 +356,7 @@ class DataFlow:
         dim, at = [*args[1:], 0, 0][:2]
         lengths = whole.shape[dim], result.shape[dim] if result.dim() == whole.dim() else 1
         if lengths == (self._steps, 1):
-            taken = self._taken[whole.untyped_storage()._cdata, whole.stride(dim)]
+            taken = self._taken[storage_id(whole), whole.stride(dim)]
             taken.add(int(at) % self._steps)
             if len(taken) == self._steps:
                 self.at_one_step |= once

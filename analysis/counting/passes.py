@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from analysis.counting.inputs import Batch, TimeLayout
 from analysis.counting.labels import Counts
@@ -22,6 +21,7 @@ from analysis.counting.operations import operation_of
 from analysis.counting.sites import PassLog, SiteLog, SpikeLog
 from analysis.errors import InputError
 from analysis.records import SiteKey
+from analysis.torch_internals import TorchDispatchMode
 
 _FLIPS = 0.05  # float32 flips change fewer of a layer's inputs or outputs than that
 _CANT_RUN = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)

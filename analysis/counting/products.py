@@ -16,10 +16,10 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.multiprocessing.reductions import StorageWeakRef
 
 from analysis.counting.values import Histogram, Levels, OperandReader
 from analysis.records import LayerShape
+from analysis.torch_internals import AnyConv, StorageWeakRef, storage_id
 
 Padding = tuple[int, ...]  # zeros before and after each axis, the last axis first
 
@@ -332,7 +332,7 @@ def everywhere(rows: int, heads: int, length: int, width: int, device: torch.dev
 
 
 _LAYERS = (
-    nn.modules.conv._ConvNd,
+    AnyConv,
     nn.Linear,
     nn.Bilinear,
     nn.RNNBase,
@@ -358,13 +358,13 @@ class Weights:
         self._owners: dict[int, list[str]] = defaultdict(list)
         for name, layer in layers.items():
             for weight in layer.parameters(recurse=False):
-                self._owners[weight.untyped_storage()._cdata].append(name)
+                self._owners[storage_id(weight)].append(name)
         self._biased = {name for name, layer in layers.items() if _has_bias(layer)}
         self._zeros: dict[Hashable, tuple[StorageWeakRef, int]] = {}
 
     def owners(self, weight: Tensor) -> list[str]:
         """The layers that a weight, or a view of it, belongs to; whoever uses it."""
-        return self.owners_of(weight.untyped_storage()._cdata)
+        return self.owners_of(storage_id(weight))
 
     def owners_of(self, storage: int) -> list[str]:
         """The same, by the address of its storage."""
@@ -392,7 +392,7 @@ class Weights:
         storage = weight.untyped_storage()
         weight = weight[tuple(slice(0, 1 if stride == 0 else None) for stride in weight.stride())]
         version = 0 if weight.is_inference() else weight._version
-        place = storage._cdata, version, weight.storage_offset(), weight.shape, weight.stride()
+        place = storage_id(weight), version, weight.storage_offset(), weight.shape, weight.stride()
         if place not in self._zeros:
             # The weak reference keeps the address from being used again.
             self._zeros[place] = StorageWeakRef(storage), _count_zeros(weight)

@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.multiprocessing.reductions import StorageWeakRef
 
 from analysis.counting.inputs import tensors_in
 from analysis.counting.operations import operation_of, written
 from analysis.records import OperandKind
+from analysis.torch_internals import StorageWeakRef, storage_id
 
 aten = torch.ops.aten
 
@@ -195,12 +195,12 @@ class OperandReader:
         of its own that would tell.
         """
         if func._schema.is_mutable:
-            self._writes.update(t.untyped_storage()._cdata for t in written(func, args, kwargs))
+            self._writes.update(storage_id(t) for t in written(func, args, kwargs))
         self.proofs.note(func, args, kwargs, result)
 
     def place(self, operand: Tensor) -> tuple[object, ...]:
         """Which values in memory an operand is: another after a write."""
-        storage = operand.untyped_storage()._cdata
+        storage = storage_id(operand)
         form = (operand.storage_offset(), operand.shape, operand.stride(), operand.dtype)
         version = 0 if operand.is_inference() else operand._version
         return (storage, self._writes[storage], version, *form)
@@ -366,11 +366,11 @@ class BinaryProofs:
             self._fill(result)
             return
         for tensor in written(func, args, kwargs):
-            self._proofs.pop(tensor.untyped_storage()._cdata, None)
+            self._proofs.pop(storage_id(tensor), None)
 
     def hold(self, tensor: Tensor) -> bool:
         """Whether a tensor holds 0 and 1 only, for certain."""
-        known = self._proofs.get(tensor.untyped_storage()._cdata)
+        known = self._proofs.get(storage_id(tensor))
         return known is not None and known.whole and known.dtype == tensor.dtype
 
     def forget(self) -> None:
@@ -379,7 +379,7 @@ class BinaryProofs:
 
     def _fill(self, view: Tensor) -> None:
         """0 and 1 were just written into a part of a storage, or all of it."""
-        known = self._proofs.get(view.untyped_storage()._cdata)
+        known = self._proofs.get(storage_id(view))
         if known is None or known.dtype != view.dtype:
             known = self._proof(view)
         known.parts[int(view.storage_offset())] = view.shape, view.stride()
@@ -387,9 +387,8 @@ class BinaryProofs:
         known.whole = known.whole or _covers(known.parts, size)
 
     def _proof(self, tensor: Tensor) -> _Proof:
-        storage = tensor.untyped_storage()
-        proof = _Proof(StorageWeakRef(storage), tensor.dtype)
-        self._proofs[storage._cdata] = proof
+        proof = _Proof(StorageWeakRef(tensor.untyped_storage()), tensor.dtype)
+        self._proofs[storage_id(tensor)] = proof
         return proof
 
 

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._mode_utils import no_dispatch
-from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 
 from analysis.counting import labels as label
 from analysis.counting.inputs import Batch, tensors_in
@@ -33,6 +31,13 @@ from analysis.counting.sites import PassLog, SiteLog, SpikeLog, WorkLog, inside_
 from analysis.counting.values import MOST_OF_NEURONS, OperandReader, levels_of
 from analysis.errors import InputError
 from analysis.records import Origin, SiteKey
+from analysis.torch_internals import (
+    OpOverload,
+    TorchDispatchMode,
+    dispatch_modes,
+    no_dispatch,
+    storage_id,
+)
 from analysis.undisturbed import hooks_apart
 
 aten = torch.ops.aten
@@ -66,7 +71,7 @@ class _Handling:
     def of(cls, func: Any) -> _Handling:
         """What to do with an operation."""
         row, has_rule = operation_of(func), rule_of(func) is not None
-        if not isinstance(func, torch._ops.OpOverload):
+        if not isinstance(func, OpOverload):
             raise InputError(
                 f"the model uses torch's operator {func}, which runs functions of its own that "
                 "can't be counted; write it as plain Python"
@@ -127,7 +132,7 @@ class Watch(TorchDispatchMode):
     @contextmanager
     def watch(self, batch: Batch) -> Iterator[PassLog]:
         """Counts one forward pass over a batch into the log it gives."""
-        if any(isinstance(mode, Watch) for mode in _get_current_dispatch_mode_stack()):
+        if any(isinstance(mode, Watch) for mode in dispatch_modes()):
             raise InputError("a model is already being counted here; counting can't be nested")
         self._log, self._inner, self._numbers = PassLog(), [], 0
         self._samples = self.flow.samples = batch.samples
@@ -438,7 +443,7 @@ def _floating(value: Any) -> list[Tensor]:
 def _place(weight: Tensor | None) -> Hashable:
     if weight is None:
         return None
-    return weight.untyped_storage()._cdata, int(weight.storage_offset()), weight.numel()
+    return storage_id(weight), int(weight.storage_offset()), weight.numel()
 
 
 def _source(inputs: list[Tensor], spikes: Tensor) -> Tensor | None:
