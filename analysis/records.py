@@ -88,6 +88,7 @@ class SiteRecord:
             operations in between; several if they are equally near, none behind an image.
         other_operand: What the second input is, where both are activations: then synops are
             pairs of non-zeros if both or neither are spikes, else counted from the spikes' side.
+        other_nonzeros, other_elements: Of that second input.
         one_sided_synops: The non-zeros of the first input times their fan-out, where synops are
             pairs.
         weights, zero_weights: Weight elements, and how many of them are exactly zero; synops
@@ -118,6 +119,8 @@ class SiteRecord:
     nonzeros_by_step: tuple[int, ...] | None = None
     upstream: tuple[SiteKey, ...] = ()
     other_operand: OperandKind | None = None
+    other_nonzeros: int | None = None
+    other_elements: int | None = None
     one_sided_synops: int | None = None
     weights: int = 0
     zero_weights: int = 0
@@ -148,6 +151,8 @@ class SiteRecord:
             elements=self.elements * times,
             synops_by_step=(self.synops,) * times,
             nonzeros_by_step=(self.nonzeros,) * times,
+            other_nonzeros=None if self.other_nonzeros is None else self.other_nonzeros * times,
+            other_elements=None if self.other_elements is None else self.other_elements * times,
             one_sided_synops=None
             if self.one_sided_synops is None
             else self.one_sided_synops * times,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from analysis.energy.conventions import PRESETS, meaning, rules
+from analysis.energy.conventions import PAPERS, PRESETS, meaning, rules
 from analysis.energy.technology import technology, technology_names
 
 
 def explanation() -> str:
     """All of it as text."""
     lines = ["Conventions: how counted operations become accumulates and multiply-accumulates", ""]
-    for rule in PRESETS.values():
+    for rule in (PRESETS | PAPERS).values():
         settings = ", ".join(f"{name} {getattr(rule, name)}" for name in rules())
         lines += [f"{rule.name}", f"    {settings}", f"    source: {rule.source}"]
     lines += ["", "Each field can be changed: gac-analyze --convention operand --stem once", ""]

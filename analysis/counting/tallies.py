@@ -298,6 +298,8 @@ class SiteTally:
             operand="silent" if "silent" in kinds else kinds[side],
             unit=self._unit(side, units),
             other_operand=kinds[1 - side] if both else None,
+            other_nonzeros=self.series[_nonzeros(1 - side)].total if both else None,
+            other_elements=self.elements[1 - side] if both else None,
             origin=self._origin(side, read),
             static=self.static and not self.mixes,
             executions=self.executions / samples,

@@ -10,7 +10,7 @@ from typing import Literal
 from analysis.energy.conventions import ChargedSteps, Convention
 from analysis.energy.layers import executions, reads_spikes
 from analysis.errors import InputError
-from analysis.records import ElementwiseRecord, Run, SiteKey, SiteRecord, Work
+from analysis.records import ElementwiseRecord, Role, Run, SiteKey, SiteRecord, Work
 
 GATE_PRODUCT = "gate product"
 NEURON_UPDATES = "neuron updates"
@@ -92,6 +92,7 @@ def charge(site: SiteRecord, rule: Convention, run: Run) -> Charge:
     if event_stem and rule.event_stem == "as-image":
         site, event_stem = replace(site, origin="image"), False
     charged = "every-step" if event_stem else _charged_steps(site, rule)
+    reads_image = site.role == "stem" and not event_stem
     if charged == "free":
         return Charge(left_out_macs=site.stands_for * site.dense_macs)
     share = _share_once(site, rule, run) if charged == "once" else Fraction(site.stands_for)
@@ -99,22 +100,52 @@ def charge(site: SiteRecord, rule: Convention, run: Run) -> Charge:
         return Charge(macs=share * site.dense_macs)
     if event_stem and rule.event_stem == "rate-mac":
         return _by_rate_in_macs(site, share)
+    if reads_image and rule.stem_as == "rate-ac":
+        return _by_rate(site, share, rule, run)
     if _is_spiking(site, rule):
-        return (
-            _by_events(site, share) if rule.spike == "events" else _by_rate(site, share, rule, run)
-        )
+        return _by_spikes(site, share, rule, run)
     if is_repeated(site, rule):
         return _by_events(site, share * _repeats_per_synop(site, rule.name))
-    if rule.real == "rate-ac" and run.spikes_inside and (event_stem or site.role != "stem"):
-        return _by_rate(site, share, rule, run)
+    if run.spikes_inside and not reads_image:
+        as_spikes = {"rate-ac", "full-mac"} if site.nonzeros < site.elements else {"rate-ac"}
+        if rule.real in as_spikes:
+            return _by_rate(site, share, rule, run)
+        if rule.real == "event-ac":
+            return _by_events(site, share)
     if rule.real == "nonzero-mac":
         slope = Slope(quantity="synops", key=site.key, macs=share)
         return Charge(macs=share * site.synops, slopes=(slope,))
     return Charge(macs=share * site.dense_macs)
 
 
+def _by_spikes(site: SiteRecord, share: Fraction, rule: Convention, run: Run) -> Charge:
+    """What a site costs that reads spikes."""
+    if rule.spike in ("at-rate-0", "at-rate-1"):
+        return Charge(acs=share * site.dense_macs * (rule.spike == "at-rate-1"))
+    if rule.spike == "events":
+        return _by_events(site, share)
+    if rule.pairs == "min-rate" and site.other_operand in ("spike", "ternary"):
+        return _by_smaller_rate(site, share)
+    return _by_rate(site, share, rule, run)
+
+
+def _by_smaller_rate(site: SiteRecord, share: Fraction) -> Charge:
+    """Dense MACs times the smaller non-zero share of two activations, of the run as a whole.
+
+    Raises:
+        InputError: If the run is from a file that does not hold the second one.
+    """
+    if site.other_nonzeros is None or not site.other_elements:
+        raise InputError(f"the rate of the second input of {site.key.name} was not kept")
+    one = Fraction(site.nonzeros, site.elements or 1)
+    rate = min(one, Fraction(site.other_nonzeros, site.other_elements))
+    return Charge(acs=share * site.dense_macs * rate)
+
+
 def _charged_steps(site: SiteRecord, rule: Convention) -> ChargedSteps:
-    by_role = {"gate": rule.gate, "stem": rule.stem}
+    by_role: dict[Role, ChargedSteps] = {
+        "gate": rule.gate, "stem": rule.stem, "readout": rule.readout,
+    }  # fmt: skip
     return by_role.get(site.role, "every-step")
 
 
@@ -147,6 +178,12 @@ def is_repeated(site: SiteRecord, rule: Convention) -> bool:
     """Whether a site is charged by the levels of its input."""
     graded = site.operand == "graded" and site.other_operand is None and site.origin != "image"
     return graded and rule.graded == "repeat-ac"
+
+
+def needs_whole_run(site: SiteRecord, rule: Convention) -> bool:
+    """Whether a site is charged by what is known of the whole run only, not of its samples."""
+    smaller = rule.pairs == "min-rate" and rule.spike == "rate-x-dense"
+    return is_repeated(site, rule) or (smaller and site.other_operand in ("spike", "ternary"))
 
 
 def _by_events(site: SiteRecord, each: Fraction) -> Charge:
@@ -259,9 +296,8 @@ def work_left_out(run: Run, rule: Convention) -> dict[str, int]:
 def _is_charged(name: str, kind: Work | None, rule: Convention) -> bool:
     if kind == "normalisation":
         return rule.norm == "counted"
-    return rule.elementwise == "included" or (
-        rule.elementwise == "gate-product" and name == GATE_PRODUCT
-    )
+    only = {"gate-product": GATE_PRODUCT, "biases": "bias"}.get(rule.elementwise)
+    return rule.elementwise == "included" or name == only
 
 
 def part_of(site: SiteRecord) -> str:

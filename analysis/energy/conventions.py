@@ -34,6 +34,11 @@ class Convention:
         "steps that a stem is charged that reads an image; once only where its input was equal, "
         "bit for bit, at all steps; free leaves it out and lists it",
     ] = "every-step"
+    stem_as: Annotated[
+        Literal["mac", "rate-ac"],
+        "what such a stem costs at each of these steps: MACs, or accumulates at the non-zero "
+        "share of the image",
+    ] = "mac"
     event_stem: Annotated[
         Literal["as-other-sites", "rate-mac", "as-image"],
         "cost of a stem that reads events: that of any site with such an input, MACs at their "
@@ -44,16 +49,27 @@ class Convention:
         Literal["other-sites", "dense-mac"],
         "what the sites of a gate cost: like any other site with such an input, or dense MACs",
     ] = "other-sites"
+    readout: Annotated[
+        Literal["every-step", "free"],
+        "the readout: charged like any other site, or left out and listed",
+    ] = "every-step"
     spike: Annotated[
-        Literal["events", "rate-x-dense"],
+        Literal["events", "rate-x-dense", "at-rate-0", "at-rate-1"],
         "accumulates of a site that reads spikes, ternary ones too: pairs of non-zero input and "
-        "weight, exact at borders; or the rate of its input times its dense MACs",
+        "weight, exact at borders; the rate of its input times its dense MACs; or the bounds, as "
+        "if nothing or everything spiked",
     ] = "events"
+    pairs: Annotated[
+        Literal["as-other-sites", "min-rate"],
+        "a product of two activations that are spikes both: like any other site, or the smaller "
+        "of their two rates times its dense MACs",
+    ] = "as-other-sites"
     real: Annotated[
-        Literal["dense-mac", "nonzero-mac", "rate-ac"],
-        "cost of a site that reads real values: dense MACs, MACs with non-zero inputs only, or "
-        "accumulates at the rate of its input as if the values were spikes (never a stem that "
-        "reads an image, nor in a network where nothing spikes)",
+        Literal["dense-mac", "nonzero-mac", "rate-ac", "full-mac", "event-ac"],
+        "cost of a site that reads real values: dense MACs, MACs with non-zero inputs only, or, "
+        "as if the values were spikes, accumulates at the rate of its input, the same unless "
+        "nothing in it is zero, or an accumulate for each non-zero input and weight (the last "
+        "three never for a stem that reads an image, nor in a network where nothing spikes)",
     ] = "dense-mac"
     rate_at: Annotated[
         Literal["input", "upstream-neuron"],
@@ -74,9 +90,10 @@ class Convention:
         "batch norm and its like: folded into the weights, or one MAC per element",
     ] = "folded"
     elementwise: Annotated[
-        Literal["excluded", "gate-product", "included"],
+        Literal["excluded", "gate-product", "biases", "included"],
         "work no synapse does (neuron updates, biases, additions, products, pooling, "
-        "activations): left out, only the multiplications by a gate, or all of it, at every step",
+        "activations): left out, only the multiplications by a gate, only the biases, or all of "
+        "it, at every step",
     ] = "excluded"
 
     def __post_init__(self) -> None:
@@ -199,6 +216,85 @@ PRESETS: dict[str, Convention] = {
 }
 
 
+# As single papers count, by the names of their networks; shown where they are asked for.
+PAPERS: dict[str, Convention] = {
+    preset.name: preset
+    for preset in (
+        replace(
+            _EQ17,
+            name="spikformer",
+            source="Spikformer (arXiv 2209.15425), its table of ImageNet: the first convolution "
+            "as MACs at all T steps, all else an accumulate of 0.9 pJ at the rate of its input",
+        ),
+        replace(
+            _EQ17,
+            name="spikingformer",
+            source="Spikingformer, README and energy script of its repository: attention costs "
+            "the smaller rate of keys and values plus that of the queries; a layer whose input "
+            "is nowhere zero costs MACs; biases are added, batch norm is left out",
+            pairs="min-rate",
+            real="full-mac",
+            elementwise="biases",
+        ),
+        replace(
+            _EQ17,
+            name="qkformer",
+            source="QKFormer and Max-Former, appendices: E_AC times the sum of the operations "
+            "behind the first convolution, at the rate of the input, plus E_MAC times the first; "
+            "whether it is charged at every step is not said: here it is (see qkformer-once)",
+        ),
+        replace(
+            _EQ17,
+            name="qkformer-once",
+            source="as qkformer, with the other reading of what it does not say: the first "
+            "convolution once",
+            stem="once",
+        ),
+        replace(
+            _OPERAND,
+            name="spikingresformer",
+            source="SpikingResformer, main.py of its repository: 0.9 pJ for each synaptic "
+            "operation, exact at borders, values summed; prologue.0 and classifier skipped, no "
+            "MAC at all",
+            stem="free",
+            event_stem="as-image",
+            readout="free",
+            real="event-ac",
+            graded="repeat-ac",
+        ),
+        replace(
+            _OPERAND,
+            name="ems-yolo",
+            source="EMS-YOLO, T (rate x E_AC x OP_AC + E_MAC x OP_MAC), and issue 12 of its "
+            "repository",
+            spike="rate-x-dense",
+        ),
+        replace(
+            _EQ17,
+            name="spikeyolo",
+            source="SpikeYOLO, its author in issue 12 of EMS-YOLO's repository: everything is an "
+            "accumulate, rate x FLOPs x 0.9 pJ over the test set",
+            stem_as="rate-ac",
+            event_stem="as-other-sites",
+        ),
+        replace(
+            _OPERAND,
+            name="chen2023-low",
+            source="Chen et al. 2023 (arXiv 2301.11929), as restated in issue 348 of SpikingJelly: "
+            "the lower bound E_MAC x O_MAC, nothing spikes",
+            spike="at-rate-0",
+        ),
+        replace(
+            _OPERAND,
+            name="chen2023-high",
+            source="Chen et al. 2023 (arXiv 2301.11929), as restated in issue 348 of SpikingJelly: "
+            "the upper bound E_AC x O_AC + E_MAC x O_MAC, everything spikes",
+            spike="at-rate-1",
+        ),
+    )
+}
+
+
 def convention(name: str, **changes: str) -> Convention:
     """A preset, some of its fields changed; its name then says which and finds it again.
 
@@ -213,13 +309,14 @@ def convention(name: str, **changes: str) -> Convention:
     """
     name, *told = name.split(", ")
     changes = {key: value for key, _, value in (each.partition(" ") for each in told)} | changes
-    if name not in PRESETS:
-        raise InputError(f"unknown convention {name!r}; known: {', '.join(PRESETS)}")
+    known = PRESETS | PAPERS
+    if name not in known:
+        raise InputError(f"unknown convention {name!r}; known: {', '.join(known)}")
     unknown = sorted(set(changes) - set(rules()))
     if unknown:
         raise InputError(
             f"unknown field of a convention: {', '.join(unknown)}; known: {', '.join(rules())}"
         )
-    preset = PRESETS[name]
+    preset = known[name]
     changed = [f"{k} {v}" for k, v in changes.items() if getattr(preset, k) != v]
     return replace(preset, name=", ".join([name, *changed]), **changes)  # type: ignore[arg-type]

@@ -93,6 +93,8 @@ def _site(site: SiteRecord, steps: int, share: Fraction) -> SiteRecord:
         synops_by_step=synops,
         nonzeros_by_step=nonzeros,
         one_sided_synops=None,
+        other_nonzeros=None,
+        other_elements=None,
         levels=None,
         level_synops=None,
     )

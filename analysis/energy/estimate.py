@@ -101,6 +101,7 @@ def _at_rate(site: SiteRecord, rate: Fraction) -> SiteRecord:
         site,
         operand=operand,
         unit=None,
+        other_nonzeros=None if site.other_elements is None else round(rate * site.other_elements),
         nonzeros=nonzeros,
         synops=synops,
         synops_by_step=_spread(synops, site.synops_by_step),

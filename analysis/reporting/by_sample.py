@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
-from analysis.energy.charges import is_repeated
+from analysis.energy.charges import needs_whole_run
 from analysis.energy.energy import Energy
 from analysis.errors import InputError
 from analysis.estimates import Estimate, mean_interval
@@ -30,10 +30,10 @@ def sample_energy_frame(energy: Energy) -> pd.DataFrame:
     import pandas as pd
 
     run, rule = energy.run, energy.convention
-    levels = [str(site.key) for site in run.sites if is_repeated(site, rule)]
+    levels = [str(site.key) for site in run.sites if needs_whole_run(site, rule)]
     if levels:
         raise InputError(
-            f"convention {rule.name!r} charges {', '.join(levels)} by the levels of its input, "
+            f"convention {rule.name!r} charges {', '.join(levels)} by levels or by two rates, "
             "which a run does not keep per sample; use graded as-real"
         )
     counts = _counts(run)

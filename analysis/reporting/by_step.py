@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.energy.charges import is_repeated
+from analysis.energy.charges import needs_whole_run
 from analysis.energy.early import up_to
 from analysis.energy.energy import Energy
 from analysis.errors import InputError
@@ -26,10 +26,10 @@ def curve_frame(energy: Energy) -> pd.DataFrame:
     import pandas as pd
 
     rule = energy.convention
-    levels = [str(site.key) for site in energy.run.sites if is_repeated(site, rule)]
+    levels = [str(site.key) for site in energy.run.sites if needs_whole_run(site, rule)]
     if levels:
         raise InputError(
-            f"convention {rule.name!r} charges {', '.join(levels)} by the levels of its input, "
+            f"convention {rule.name!r} charges {', '.join(levels)} by levels or by two rates, "
             "which a run does not keep by step; use graded as-real"
         )
     rows = [_row(energy, step) for step in range(1, energy.run.steps + 1)]

@@ -35,6 +35,8 @@ PHRASES: dict[tuple[str, str], str] = {
     ("stem", "every-step"): "The stem, which reads the image, is charged at every step.",
     ("stem", "once"): "The stem reads the same image at every step and is charged once.",
     ("stem", "free"): "The stem is left out.",
+    ("stem_as", "mac"): "",
+    ("stem_as", "rate-ac"): "It costs accumulates at the non-zero share of the image.",
     ("event_stem", "as-other-sites"): "",
     ("event_stem", "rate-mac"): "A stem that reads events costs the non-zero share of its input "
     "times its dense multiply-accumulates over all steps.",
@@ -45,6 +47,14 @@ PHRASES: dict[tuple[str, str], str] = {
     ("gate", "free"): "The layers of the gate are left out.",
     ("gate_as", "other-sites"): "",
     ("gate_as", "dense-mac"): "They cost their dense multiply-accumulates.",
+    ("readout", "every-step"): "",
+    ("readout", "free"): "The readout is left out.",
+    ("spike", "at-rate-0"): "A layer that reads spikes costs nothing, as if nothing spiked.",
+    ("spike", "at-rate-1"): "A layer that reads spikes costs its dense multiply-accumulates as "
+    "accumulates, as if everything spiked.",
+    ("pairs", "as-other-sites"): "",
+    ("pairs", "min-rate"): "A product of two activations that are spikes both costs the smaller "
+    "of their rates times its dense multiply-accumulates, as accumulates.",
     ("spike", "events"): "A layer that reads spikes costs one accumulate for every pair of a "
     "non-zero input and a weight that meet inside its output, so products with zero padding cost "
     "nothing.",
@@ -56,6 +66,11 @@ PHRASES: dict[tuple[str, str], str] = {
     "every pair of a non-zero input and a weight.",
     ("real", "rate-ac"): "A layer behind the stem that reads real values is booked as if they "
     "were spikes, as accumulates at the non-zero share of its input.",
+    ("real", "full-mac"): "A layer behind the stem that reads real values costs its dense "
+    "multiply-accumulates if none of them is zero, else accumulates at the non-zero share of its "
+    "input.",
+    ("real", "event-ac"): "A layer behind the stem that reads real values costs one accumulate "
+    "for every pair of a non-zero input and a weight.",
     ("rate_at", "input"): "",
     ("rate_at", "upstream-neuron"): "Rates are those of the nearest neuron layer in front of it.",
     ("graded", "as-real"): "",
@@ -67,6 +82,7 @@ PHRASES: dict[tuple[str, str], str] = {
     ("elementwise", "excluded"): "",
     ("elementwise", "gate-product"): "Multiplying by the gate costs one multiply-accumulate per "
     "multiplication.",
+    ("elementwise", "biases"): "Adding a bias costs one accumulate.",
     ("elementwise", "included"): "Element-wise work and neuron updates are priced as well.",
 }
 
@@ -133,6 +149,9 @@ def _unused(report: Report) -> set[str]:
         "gate": any(s.role == "gate" for s in run.sites),
     }
     there["gate_as"] = there["gate"] and rule.gate != "free"
+    there["stem_as"] = there["stem"] and rule.stem != "free"
+    there["readout"] = any(s.role == "readout" for s in run.sites)
+    there["pairs"] = rule.spike == "rate-x-dense" and any(s.other_operand for s in run.sites)
     return {field for field, is_there in there.items() if not is_there}
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import analysis
 from analysis.energy.charges import charge, part_of, work_charges, work_left_out
-from analysis.energy.conventions import PRESETS, convention, meaning, rules
+from analysis.energy.conventions import PAPERS, PRESETS, convention, meaning, rules
 from analysis.energy.difference import difference
 from analysis.energy.energy import Energy
 from analysis.energy.technology import technology
@@ -436,3 +436,71 @@ def test_looser_settings_never_cost_less(run, changes, prices):
 def test_unknown_names_are_told_with_the_known_ones(name, changes, message):
     with pytest.raises(analysis.InputError, match=message):
         convention(name, **changes)
+
+
+# As single papers count: sites as above, 2 samples, 4 steps -------------------------------------
+
+READOUT = replace(REAL, role="readout", origin="pooled-spikes", operand="graded",
+                  level_synops={"1.0": 200, "2.0": 50})  # fmt: skip
+FULL = replace(REAL, nonzeros=100, synops=900)  # a membrane: nowhere zero
+BOTH = replace(SITE, op="matmul", other_operand="spike", other_nonzeros=10, other_elements=50)
+ONE = replace(SITE, op="matmul", other_operand="real", other_nonzeros=50, other_elements=50)
+
+
+@pytest.mark.parametrize(
+    ("site", "preset", "expected"),
+    [
+        (STEM, "spikformer", (0, 1000, 0)),
+        (SITE, "spikformer", (300, 0, 0)),
+        (READOUT, "spikformer", (300, 0, 0)),
+        (BOTH, "spikformer", (300, 0, 0)),
+        (STEM, "spikingformer", (0, 1000, 0)),
+        (BOTH, "spikingformer", (200, 0, 0)),  # min(0.3, 0.2)
+        (ONE, "spikingformer", (300, 0, 0)),  # the rate of the queries
+        (FULL, "spikingformer", (0, 1000, 0)),
+        (REAL, "spikingformer", (300, 0, 0)),
+        (STEM, "qkformer", (0, 1000, 0)),
+        (STEM, "qkformer-once", (0, 250, 0)),
+        (SITE, "qkformer", (300, 0, 0)),
+        (STEM, "spikingresformer", (0, 0, 1000)),
+        (READOUT, "spikingresformer", (0, 0, 1000)),
+        (SITE, "spikingresformer", (250, 0, 0)),
+        (REAL, "spikingresformer", (250, 0, 0)),
+        (replace(READOUT, role="other"), "spikingresformer", (300, 0, 0)),  # values summed
+        (EVENTS, "spikingresformer", (0, 0, 1000)),
+        (SITE, "ems-yolo", (300, 0, 0)),
+        (REAL, "ems-yolo", (0, 1000, 0)),
+        (STEM, "ems-yolo", (0, 1000, 0)),
+        (STEM, "spikeyolo", (300, 0, 0)),  # 9 of 30 pixels
+        (REAL, "spikeyolo", (300, 0, 0)),
+        (SITE, "chen2023-low", (0, 0, 0)),
+        (SITE, "chen2023-high", (1000, 0, 0)),
+        (REAL, "chen2023-low", (0, 1000, 0)),
+        (STEM, "chen2023-high", (0, 1000, 0)),
+    ],
+)
+def test_papers_book_as_they_say(site, preset, expected):
+    assert booked(site, preset) == expected
+
+
+def test_a_sew_resnet_lies_between_the_bounds_that_chen_states():
+    # as restated: 0.51 G ACs, 2.75 G MACs, 13.11 mJ in [12.65, 16.40]
+    low, high = 4.6 * 2.75, 16.40
+    spiking = (high - low) / 0.9  # dense accumulates that the upper bound implies
+    assert round(low, 2) == 12.65
+    assert low < 0.9 * 0.51 + 4.6 * 2.75 < high
+    assert spiking > 0.51
+
+
+def test_biases_may_be_all_of_the_work_that_is_charged():
+    run = run_of(SITE, neurons=(NEURONS,),
+                 elementwise=(_work("layer", "bias", 7), _work("layer", "addition", 5)))  # fmt: skip
+    assert {n: c.acs for n, c in work_charges(run, convention("spikingformer")).items()} == {
+        "bias": 7
+    }
+
+
+def test_papers_stand_beside_the_presets_and_need_to_be_asked_for():
+    assert not set(PRESETS) & set(PAPERS)
+    assert all(convention(name) == rule for name, rule in PAPERS.items())
+    assert all(rule.source for rule in PAPERS.values())
