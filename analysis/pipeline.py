@@ -41,6 +41,7 @@ def analyze(
     time_layout: Literal["BT", "TB", "loop"] | None = None,
     inputs: Literal["auto", "events", "image"] | Mapping[str, str] = "auto",
     forward: Callable[..., Any] | None = None,
+    loop: bool = False,
     per_sample: bool = False,
     neuron_detail: bool = False,
     levels: bool = False,
@@ -62,7 +63,8 @@ def analyze(
         model: Any torch model whose leading axis holds samples, or samples x steps.
         batches: Tensors ``(B, ...)``, dictionaries or tuples of arguments, or any of these with
             labels for the accuracy as well. All tensors in them are inputs.
-        steps: Simulation steps T; taken from ``model.steps`` if the model has it.
+        steps: Simulation steps T; by default what the model has as ``steps``, ``T``,
+            ``time_step``, ``time_steps``, ``num_steps``, ``time_window`` or ``timesteps``.
         convention: How operations are booked, by name or as a record.
         technology: Price list, by name, as a record, or the path of a TOML file.
         roles: Patterns of module paths -> role, before what the model itself declares.
@@ -74,6 +76,10 @@ def analyze(
             over the whole run: {0, 1}, ternary and small whole numbers are events. One word for
             all, or by the name of an argument, where ``*`` stands for anything.
         forward: Called with the inputs instead of the model, to loop over steps, say.
+        loop: Call the model ``steps`` times per batch, for one that is written for a single step:
+            with the frames of a clip, or with the same picture again; what neurons remember
+            lasts as long. A state that it hands out as ``(output, state)`` goes back in as
+            ``forward(x, state=None)``. The accuracy is that of the mean over the steps.
         per_sample: Whether to keep the exact counts of every sample.
         neuron_detail: Whether to count single neurons: channels, dead and saturated ones.
         levels: Whether to count how often each value of an operand occurs.
@@ -112,6 +118,7 @@ def analyze(
         time_layout=time_layout,
         inputs=inputs,
         forward=forward,
+        loop=loop,
         per_sample=per_sample,
         neuron_detail=neuron_detail,
         levels=levels,

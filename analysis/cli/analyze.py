@@ -45,6 +45,8 @@ def analyze(
     role: opt.RoleOf = None,
     neurons: opt.NeuronPaths = None,
     time_layout: opt.TimeOrder = None,
+    loop: opt.Loop = False,
+    forward: opt.Forward = None,
     kinds: opt.InputKinds = None,
     samples: opt.Samples = None,
     until_ci: opt.UntilCi = None,
@@ -126,8 +128,12 @@ def analyze(
     if rates is not None or solve_rate is not None:
         raise InputError("--rates and --solve-rate need an architecture: --arch NAME")
     refuse_idle(context, files, arch=False)
-    if model is None and (neurons or time_layout):
-        raise InputError("--neurons and --time-layout describe a model of your own: --model")
+    if model is None and (neurons or time_layout or loop or forward):
+        raise InputError(
+            "--neurons, --time-layout, --loop and --forward are for a model of your own: --model"
+        )
+    if crosscheck and (loop or forward):
+        raise InputError("--crosscheck runs the model once: leave out --loop and --forward")
     until = None if until_ci is None else _share(until_ci)
     roles = dict(_role(text) for text in role or ())
     inputs_are = dict(_kind(text) for text in kinds or ())
@@ -153,6 +159,8 @@ def analyze(
         roles=roles,
         neurons=tuple(neurons or ()),
         time_layout=None if time_layout is None else time_layout.value,
+        loop=loop,
+        forward=forward,
         kinds=inputs_are,
         per_sample=per_sample,
     )

@@ -6,8 +6,9 @@ Its batches come from another such function, or from a data set by name.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,8 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
             "samples": job.samples,
             "neurons": job.neurons,
             "time_layout": job.time_layout,
+            "loop": job.loop,
+            "forward": None if job.forward is None else _forward(job.forward, model),
         },
     )
 
@@ -75,6 +78,14 @@ def _model(place: str, weights: Path | None) -> nn.Module:
     if weights is not None:
         load_weights(model, weights)
     return model
+
+
+def _forward(place: str, model: nn.Module) -> Callable[..., Any]:
+    """A function of the user's that gets the model before the inputs."""
+    function = found(place, "--forward")
+    if not callable(function):
+        raise InputError(f"--forward {place} is a {type(function).__name__}, not a function")
+    return partial(function, model)
 
 
 def _shown(job: Job, data: str) -> tuple[Iterable[Any], tuple[str, int | None], dict[str, Any]]:

@@ -11,8 +11,9 @@ from analysis.errors import InputError
 
 _OF_A_RUN = frozenset(
     (
-        "data", "data_root", "model", "role", "neurons", "time_layout", "kinds", "samples",
-        "until_ci", "batch_size", "dtype", "device", "threads", "seed", "crosscheck", "flips",
+        "data", "data_root", "model", "role", "neurons", "time_layout", "loop", "forward",
+        "kinds", "samples", "until_ci", "batch_size", "dtype", "device", "threads", "seed",
+        "crosscheck", "flips",
     )
 )  # fmt: skip
 _OF_A_REPORT = frozenset(

@@ -35,6 +35,8 @@ class Job:
     roles: Mapping[str, Role] = field(default_factory=dict)
     neurons: tuple[str, ...] = ()
     time_layout: str | None = None
+    loop: bool = False
+    forward: str | None = None
     kinds: Mapping[str, InputKind] = field(default_factory=dict)
     per_sample: bool | None = None
 

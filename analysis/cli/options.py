@@ -94,6 +94,22 @@ TimeOrder = Annotated[
         help="where steps lie in --model, if sizes do not tell: BT, TB or loop",
     ),
 ]
+Loop = Annotated[
+    bool,
+    typer.Option(
+        "--loop",
+        rich_help_panel=_RUN,
+        help="call --model once per step, T times per batch: it is written for one step",
+    ),
+]
+Forward = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE:FUNCTION",
+        rich_help_panel=_RUN,
+        help="called as FUNCTION(model, *inputs) instead of --model: a loop of your own",
+    ),
+]
 InputKinds = Annotated[
     list[str] | None,
     typer.Option(

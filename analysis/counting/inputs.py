@@ -154,6 +154,15 @@ class Batch:
 
         return replace(self._mapped(of), samples=most)
 
+    def at_step(self, step: int) -> Batch:
+        """One frame of every clip; what has no steps stays."""
+
+        def of(x: Any) -> Any:
+            dim = self.step_dim(x) if isinstance(x, Tensor) else None
+            return x if dim is None else x.select(dim, step)
+
+        return self._mapped(of)
+
     def twice(self) -> Batch:
         """Every sample two times."""
 

@@ -68,6 +68,7 @@ class Passes:
         constant_work: The same of elementwise work: module, kind, how manieth.
         one_by_one: Why samples are run one at a time; None where they are not.
         unchecked: Why the check could not be made, if so.
+        layout: How samples and steps lie, once a batch has shown it.
     """
 
     def __init__(self, run: Pass, *, exact: bool) -> None:
@@ -76,7 +77,7 @@ class Passes:
         self.constant_work: frozenset[Hashable] = frozenset()
         self.one_by_one: Difference | None = None
         self.unchecked: str | None = None
-        self._layout: TimeLayout | None = None
+        self.layout: TimeLayout | None = None
         self._checked = False
         self._decided: set[Hashable] = set()
 
@@ -87,7 +88,7 @@ class Passes:
             batches: The batch under every layout of samples and steps that it may have, the most
                 likely one first; the first that holds the check stays.
         """
-        batch = next((b for b in batches if b.layout == self._layout), batches[0])
+        batch = next((b for b in batches if b.layout == self.layout), batches[0])
         if self.one_by_one is None:
             found = self._together(batch, batches)
             if found is not None:
@@ -121,7 +122,7 @@ class Passes:
         if difference is not None and self.unchecked is None:
             self.one_by_one = difference
             return None
-        self._layout = batch.layout
+        self.layout = batch.layout
         return batch, log, outputs
 
     def _another(
@@ -143,7 +144,7 @@ class Passes:
                     f"steps otherwise ({difference or 'it loops over the samples'}); "
                     f"time_layout={other.layout!r} was tried and fits"
                 )
-            self._layout = other.layout
+            self.layout = other.layout
             return other, *held
         return None
 

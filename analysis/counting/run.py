@@ -33,10 +33,12 @@ from analysis.counting.inputs import (
     words_for_what_is_hidden,
 )
 from analysis.counting.labels import Counts
+from analysis.counting.loop import over_steps, run_loop
 from analysis.counting.neurons import Neurons
 from analysis.counting.passes import InPrecision, Passes, precision_of
 from analysis.counting.sampling import Stopping, Until
 from analysis.counting.sites import PassLog, Roles, turns_of
+from analysis.counting.steps import steps_of
 from analysis.counting.totals import InputTally, Ledger
 from analysis.counting.watch import Watch
 from analysis.errors import InputError
@@ -54,6 +56,7 @@ class Options:
     time_layout: TimeLayout | None = None
     inputs: Literal["auto", "events", "image"] | Mapping[str, str] = "auto"
     forward: Callable[..., Any] | None = None
+    loop: bool = False
     per_sample: bool = False
     neuron_detail: bool = False
     levels: bool = False
@@ -75,7 +78,7 @@ class Counting:
     def __init__(self, model: nn.Module, options: Options) -> None:
         model = countable(model)
         self._model, self.options = model, options
-        self.steps = _steps(model, options.steps)
+        self.steps, self._steps_from = steps_of(model, options.steps)
         if options.time_layout not in (None, *get_args(TimeLayout)):
             known = ", ".join(get_args(TimeLayout))
             raise InputError(f"unknown time_layout {options.time_layout!r}; known: {known}")
@@ -154,7 +157,7 @@ class Counting:
     def _looped(self) -> bool | None:
         """Whether the model runs once per step; None where nobody said and nothing shows it."""
         said = self.options.time_layout
-        if said == "loop" or self.neurons.looped or self._was_looped:
+        if self.options.loop or said == "loop" or self.neurons.looped or self._was_looped:
             return True
         return None if said is None else False
 
@@ -176,6 +179,8 @@ class Counting:
             both: tuple[TimeLayout, ...] = (said, "TB" if said == "BT" else "BT")
             return [make(one, told=True) for one in both]
         plain = make(said, told=False)
+        if self.options.loop:
+            return [self._clip(plain, [make(order, told=False) for order in ("BT", "TB")])]
         clips = (x for x in plain.tensors if x.dim() in (3, 5))
         orders_known = (self.neurons.layout(x, self.steps) for x in clips)
         known = next((order for order in orders_known if order is not None), None)
@@ -187,6 +192,21 @@ class Counting:
             if order in ("BT", "TB") and any(map(batch.is_clip, batch.tensors)):
                 found.append(batch)
         return found or [plain]
+
+    def _clip(self, plain: Batch, orders: Sequence[Batch]) -> Batch:
+        """The batch whose clips are to be read frame by frame; a picture if it holds none.
+
+        Raises:
+            InputError: If sizes leave it open which axis the steps are on.
+        """
+        fitting = [each for each in orders if any(map(each.is_clip, each.tensors))]
+        earlier = [each for each in fitting if each.layout == self.passes.layout]
+        if len(fitting) > 1 and not earlier:
+            raise InputError(
+                f"clips of {self.steps} x {self.steps} samples and steps do not tell which axis "
+                "holds the steps: say time_layout='BT' or 'TB', on the command line --time-layout"
+            )
+        return next(iter(earlier or fitting), plain)
 
     def _pass(self, batch: Batch) -> tuple[PassLog, Any]:
         """One forward pass from a fresh state; where precisions clash, all follow the model's."""
@@ -213,8 +233,8 @@ class Counting:
             log = stack.enter_context(self.capture.watch(own))
             if dtype is not None:
                 stack.enter_context(InPrecision(dtype))
-            outputs = run(*own.args, **own.kwargs)
-        return log, outputs
+            outputs = run_loop(run, own) if self.options.loop else run(*own.args, **own.kwargs)
+        return log, over_steps(outputs) if self.options.loop else outputs
 
     def result(self) -> Run:
         """Everything counted."""
@@ -248,7 +268,7 @@ class Counting:
             predicted=tuple(answers.classes) if answers.known else (),
             never_ran=self.capture.weights.never_ran(ledger.ran),
             uncounted=dict(ledger.uncounted),
-            provenance=dict(self.options.provenance),
+            provenance=self._provenance(),
             per_sample=ledger.sample_counts() if self.options.per_sample else (),
             sampling=self.sampling,
             flipped=self.flipped,
@@ -264,6 +284,16 @@ class Counting:
             loop=self.loop,
         )
         return replace(run, warnings=warnings_of(run, signs))
+
+    def _provenance(self) -> dict[str, Any]:
+        """What the caller says of the run, and what was decided here."""
+        said = dict(self.options.provenance)
+        notes = []
+        if self._steps_from not in (None, "steps"):  # that name is ours: no news
+            notes.append(f"T = {self.steps}, from the model's attribute {self._steps_from}")
+        if self.options.loop:
+            notes.append(f"the model was called {self.steps} times per batch, once per step")
+        return {**said, "notes": [*said.get("notes", ()), *notes]} if notes else said
 
 
 def _other_loop(log: PassLog, steps: int) -> int | None:
@@ -343,16 +373,6 @@ def _counted(model: nn.Module, batches: Iterable[Any], options: Options) -> Coun
         stopping.enough(counting.ledger, end=True)
         counting.sampling = stopping.record()
     return counting
-
-
-def _steps(model: nn.Module, steps: int | None) -> int:
-    steps = steps if steps is not None else getattr(model, "steps", None)
-    if not isinstance(steps, int) or steps < 1:
-        raise InputError(
-            f"the number of simulation steps is needed as steps=..., a whole number of at least 1; "
-            f"the model does not say it and {steps!r} came"
-        )
-    return steps
 
 
 def _in_place(run: Run, places: Sequence[int]) -> Run:
