@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 _HOME = {
+    "Comparison": "analysis.reporting.comparison",
     "Convention": "analysis.energy.conventions",
     "Framework": "analysis.frameworks",
     "InputError": "analysis.errors",
@@ -15,6 +16,7 @@ _HOME = {
     "Technology": "analysis.energy.technology",
     "Until": "analysis.counting.sampling",
     "analyze": "analysis.pipeline",
+    "compare": "analysis.reporting.comparison",
     "convention": "analysis.energy.conventions",
     "estimate": "analysis.pipeline",
     "published": "analysis.energy.published",

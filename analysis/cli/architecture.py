@@ -49,7 +49,7 @@ def _write(report: Report, asked: Question, output: Path) -> list[Path]:
     """The report at stated rates; without any, the rates that energies need."""
     solved = list(_solved(report, asked))
     if asked.rates is None:
-        return write_tables(solved, "implied", output)
+        return write_tables("Rates that energies need", solved, "implied", output)
     more = [
         Section(
             name="implied",

@@ -25,7 +25,7 @@ from analysis.reporting.budgets.outputs import (
 from analysis.reporting.budgets.write import budget_text, parse_margin
 from analysis.reporting.markdown import markdown_table
 from analysis.reporting.report import Report
-from analysis.reporting.terminal import WIDE, terminal_table
+from analysis.reporting.terminal import WIDE, print_table
 
 BROKEN = 1  # exit status
 MARGIN = "10%"
@@ -87,8 +87,7 @@ def _write(report: Report, gate: Gate, file: Path, console: Console) -> None:
     margin = gate.margin or MARGIN
     text, changes = budget_text(report, file, margin, gate.technology)
     if changes:
-        table = terminal_table(changes_table(changes, str(file)), wide=True)
-        _roomy(console).print("", table)
+        print_table(changes_table(changes, str(file)), _roomy(console))
     if changes and not gate.force:
         raise InputError(
             f"{file} holds limits already and {len(changes)} of its values would change, as shown; "
@@ -104,8 +103,7 @@ def _tell_people(
     if not any(finding.broken for finding in findings):
         console.print(Text(f"\nBudget kept: {len(findings)} limits of {gate.check}", "green"))
         return
-    table = terminal_table(broken_table(findings), wide=True)
-    _roomy(console).print("", table)
+    print_table(broken_table(findings), _roomy(console))
     if budget.network not in (None, network):
         console.print(Text(f"\nThis budget is of {budget.network}, the run of {network}."))
         return

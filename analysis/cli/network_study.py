@@ -20,7 +20,7 @@ from analysis.energy.conventions import convention
 from analysis.energy.technology import technology
 from analysis.errors import InputError
 from analysis.files import make_folder, write_text
-from analysis.reporting.compare import METHOD, comparison_energies_table, comparison_table
+from analysis.reporting.compare import METHOD, comparison_energies_table, comparison_table, methods
 from analysis.reporting.markdown import markdown_table
 from analysis.reporting.report import Report
 from analysis.reporting.writers import read_report
@@ -122,7 +122,8 @@ class Study:
         yield f"# Networks of the recipe {self.recipe}"
         yield f"{len(reports)} trainings of {len(self.cells)}. Made by"
         yield f"    {PROGRAM} reports/{self.folder.name}"
-        for table in (comparison_table(reports), comparison_energies_table(reports)):
+        rows = methods(reports)
+        for table in (comparison_table(rows), comparison_energies_table(rows)):
             yield f"## {table.title}\n\n{markdown_table(table)}\n\n{table.sentence}"
         yield "## What made each\n\n" + "\n".join(
             f"- {name}, seed {seed}: commit {report.run.provenance.get('commit')}, "

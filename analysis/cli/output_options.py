@@ -84,6 +84,14 @@ Anyway = Annotated[
         help="of --against: also where data, steps, input or network differ",
     ),
 ]
+Baseline = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        rich_help_panel=_COMPARE,
+        help="the input to whose energy the others stand in a ratio",
+    ),
+]
 WithPublished = Annotated[
     bool,
     typer.Option(

@@ -20,19 +20,18 @@ from analysis.reporting.against import energy_table, rate_table, unlike
 from analysis.reporting.against import totals_table as against_totals
 from analysis.reporting.axes import Axis
 from analysis.reporting.compare import (
-    comparison_energies_table,
-    comparison_table,
+    methods,
     named,
     published_table,
 )
+from analysis.reporting.comparison import Comparison
 from analysis.reporting.crosscheck_table import crosscheck_section, print_crosscheck
 from analysis.reporting.detail_tables import extremes_table, groups_table
 from analysis.reporting.energy_sections import energy_sections
-from analysis.reporting.folder import write_report, write_tables
+from analysis.reporting.folder import write_report
 from analysis.reporting.report import Report
 from analysis.reporting.sections import Section, coding_section
-from analysis.reporting.summary import print_report, print_section
-from analysis.reporting.tables import Table
+from analysis.reporting.summary import breakdown, print_section, print_summary, print_tables
 from analysis.reporting.terminal import print_table
 from analysis.reporting.wanted import Wanted
 from analysis.reporting.writers import read_report
@@ -47,6 +46,7 @@ class Wish:
         names: What to call them, one each; none: what they call themselves.
         output: Folder for files.
         axis, top: Of the printed breakdown.
+        baseline: The input to whose energy the others stand in a ratio.
         against: An older report to compare with.
         anyway: Whether to compare runs that differ in data, steps, input or network.
         published: Whether to show the rows of the literature.
@@ -62,6 +62,7 @@ class Wish:
     top: int | None = None
     against: Path | None = None
     anyway: bool = False
+    baseline: Path | None = None
     published: bool = False
     gate: Gate = field(default_factory=Gate)
     wanted: Wanted = field(default_factory=Wanted)
@@ -117,6 +118,11 @@ def _check(job: Job, wish: Wish, *, several: bool) -> None:
             f"--name is given once for each input: {len(wish.names)} names for "
             f"{max(len(wish.inputs), 1)}"
         )
+    if wish.baseline is not None:
+        if wish.baseline.resolve() not in {file.resolve() for file in wish.inputs}:
+            raise InputError(f"--baseline {wish.baseline} is none of the inputs")
+        if not several:
+            raise InputError("--baseline needs several inputs, one of them the baseline")
     seen: dict[Path, Path] = {}
     for file in wish.inputs:  # told before torch is loaded
         if not file.exists():
@@ -140,8 +146,10 @@ def _outcome(job: Job, file: Path | None, rule: Convention, prices: Technology) 
 
 
 def _present_one(outcome: Outcome, wish: Wish, older: Report | None, console: Console) -> int:
+    """The summary, what was asked for, and then the tables that are always there."""
     report = outcome.report
-    print_report(report, console, axis=wish.axis, top=wish.top)
+    table = breakdown(report, axis=wish.axis, top=wish.top)
+    print_summary(report, console)
     more: list[Section] = []
     if outcome.crosscheck is not None:
         print_crosscheck(outcome.crosscheck, console)
@@ -152,16 +160,18 @@ def _present_one(outcome: Outcome, wish: Wish, older: Report | None, console: Co
     if wish.published:
         more.append(_literature())
     if wish.samples:
-        for table in (*groups_table(report), extremes_table(report)):
-            print_table(table, console)
+        for each in (*groups_table(report), extremes_table(report)):
+            print_table(each, console)
     own = [section] if (section := coding_section(report)) else []
     further = energy_sections(report, wish.wanted)
     for section in (*own, *more[outcome.crosscheck is not None :], *further):
         print_section(section, console)
-    if wish.output is not None:
-        more += energy_sections(report, wish.wanted.for_pages())
-        _written(write_report(report, wish.output, more), console)
+    more += energy_sections(report, wish.wanted.for_pages())
+    written = [] if wish.output is None else write_report(report, wish.output, more)
     status = hold(report, wish.gate, console)
+    print_tables(report, table, console)
+    if written:
+        _written(written, console)
     if differ and not wish.anyway:
         raise InputError(
             f"--against {wish.against}: not compared, as the runs differ in {', '.join(differ)}; "
@@ -198,21 +208,26 @@ def _literature() -> Section:
 
 def _present_several(outcomes: Sequence[Outcome], wish: Wish, console: Console) -> None:
     reports = [outcome.report for outcome in outcomes]
-    files = [file.name for file in wish.inputs]
-    tables: list[Table] = [
-        comparison_table(reports, files), comparison_energies_table(reports, files),
-    ]  # fmt: skip
-    if wish.published:
-        tables.append(published_table())
-    for table in tables:
+    found = _comparison(reports, wish)
+    for table in found.tables:
         print_table(table, console)
     if wish.output is None:
         return
-    written = write_tables(tables, "comparison", wish.output)
+    written = found.save(wish.output)
     for place, (file, report) in enumerate(zip(wish.inputs, reports, strict=True)):
         report.to_json(wish.output / f"{place + 1}-{file.stem}.json")
         written.append(wish.output / f"{place + 1}-{file.stem}.json")
     _written(written, console)
+
+
+def _comparison(reports: Sequence[Report], wish: Wish) -> Comparison:
+    rows = methods(reports, [file.name for file in wish.inputs])
+    baseline = None
+    if wish.baseline is not None:
+        place = [file.resolve() for file in wish.inputs].index(wish.baseline.resolve())
+        baseline = next(row for row in rows if any(run is reports[place] for run in row.runs))
+    more = (published_table(),) if wish.published else ()
+    return Comparison(methods=rows, baseline=baseline, zeros=wish.wanted.zeros, more=more)
 
 
 def _written(files: Sequence[Path], console: Console) -> None:

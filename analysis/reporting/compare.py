@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from math import isnan
 from statistics import fmean, stdev
 from typing import Any
 
+from analysis.energy.ann import Reads, counterparts
 from analysis.energy.energy import Energy
 from analysis.energy.published import published
-from analysis.reporting.columns import ENERGY, MACS
+from analysis.reporting.columns import ACS, ENERGY, MACS
 from analysis.reporting.report import Report
-from analysis.reporting.tables import Cell, Column, Row, Spread, Table
+from analysis.reporting.tables import AtLeast, Cell, Column, Row, Spread, Table
 
 METHOD = "method"  # what a run is of, in words, in a report's provenance
 NAME = "name"  # what the user calls it
@@ -22,6 +25,7 @@ _NAMED = (
     Column(name="method", heading="method"),
     Column(name="data", heading="data", roomy=True),
 )
+_RUNS = Column(name="runs", heading="runs", kind="integer", meaning="training seeds")
 _SPREAD = "Behind ±: the standard deviation over the training runs of one method."
 
 
@@ -103,9 +107,22 @@ def _names(reports: Sequence[Report], files: Sequence[str]) -> list[str]:
     ]
 
 
-def comparison_table(reports: Sequence[Report], files: Sequence[str] = ()) -> Table:
-    """One row per method; deviations are over its training seeds, see `methods`."""
-    first = reports[0]
+def comparison_table(
+    rows: Sequence[Method], *, baseline: Method | None = None, zeros: float | None = None
+) -> Table:
+    """One row per method; deviations are over its training seeds, see `methods`.
+
+    Args:
+        rows: What to compare, at least one.
+        baseline: To whose energy the others stand in a ratio, if that is asked for.
+        zeros: Share of activations that a ReLU network of the same shape skips (given, not
+            measured); None for no ratio to such a network.
+
+    Raises:
+        InputError: If the share is none.
+    """
+    first = rows[0].runs[0]
+    ratios = [*_to_baseline(baseline), *_to_relu(rows, zeros)]
     return Table(
         name="comparison",
         title=f"Methods compared, per sample, {first.convention.name}, {first.technology.name}",
@@ -113,45 +130,117 @@ def comparison_table(reports: Sequence[Report], files: Sequence[str] = ()) -> Ta
             *_NAMED,
             Column(name="parameters", heading="parameters", kind="count"),
             Column(name="steps", heading="T", kind="integer"),
-            Column(name="runs", heading="runs", kind="integer", meaning="training seeds"),
+            *([_RUNS] if any(len(row.runs) > 1 for row in rows) else []),
             Column(name="accuracy", heading="accuracy", kind="percent"),
-            Column(name="firing_rate", heading="rate", kind="rate"),
-            Column(name="acs", heading="SOPs", kind="count", meaning="accumulates"),
+            Column(name="firing_rate", heading="firing rate", kind="rate"),
+            ACS,
             MACS,
             ENERGY,
+            *(ratio.column for ratio in ratios),
         ),
-        rows=tuple(_row(method) for method in methods(reports, files)),
-        sentence=_SPREAD,
+        rows=tuple((*_row(row, rows), *(ratio.of(row) for ratio in ratios)) for row in rows),
+        sentence=" ".join(_sentences(rows, baseline, zeros)),
     )
 
 
-def comparison_energies_table(reports: Sequence[Report], files: Sequence[str] = ()) -> Table:
+def comparison_energies_table(rows: Sequence[Method]) -> Table:
     """The energy of every method under every convention."""
-    rules = [rule.name for rule, _ in reports[0].side_by_side()]
+    rules = [rule.name for rule, _ in rows[0].runs[0].side_by_side()]
     return Table(
         name="comparison-energies",
         title="Energy under every convention, per sample",
         columns=(*_NAMED, *(Column(name=rule, heading=rule, kind="joules") for rule in rules)),
         rows=tuple(
             (m.name, m.data, *(_spread([_energy(run, rule) for run in m.runs]) for rule in rules))
-            for m in methods(reports, files)
+            for m in rows
         ),
-        sentence=_SPREAD,
+        sentence=" ".join(_sentences(rows)),
     )
 
 
-def _row(method: Method) -> Row:
+@dataclass(frozen=True)
+class _Ratio:
+    """A column of ratios: of each method's energy to another one."""
+
+    column: Column
+    other: Callable[[Report], float | None]
+
+    def of(self, method: Method) -> Cell:
+        return _spread([self._of(run) for run in method.runs])
+
+    def _of(self, run: Report) -> float | None:
+        other = self.other(run)
+        return run.energy.energy_pj.value / other if other and not run.energy.unpriced else None
+
+
+def _to_baseline(baseline: Method | None) -> Iterator[_Ratio]:
+    if baseline is None:
+        return
+    unpriced = any(run.energy.unpriced for run in baseline.runs)
+    mean = None if unpriced else fmean(run.energy.energy_pj.value for run in baseline.runs)
+    meaning = f"energy to that of {baseline.name}"
+    column = Column(name="to_baseline", heading="to baseline", kind="ratio", meaning=meaning)
+    yield _Ratio(column, lambda _: mean)
+
+
+def _to_relu(rows: Sequence[Method], zeros: float | None) -> Iterator[_Ratio]:
+    """One column for networks of images, two for those of events: frame by frame, or their sum."""
+    if zeros is None:
+        return
+    found = {c.reads for row in rows for run in row.runs for c in counterparts(run.run, zeros)}
+    for reads, words in _READS.items():
+        if reads in found:
+            column = Column(name=f"to_ann_{reads}", heading=words, kind="ratio",
+                            meaning="energy to that of the same shape with ReLUs")  # fmt: skip
+            yield _Ratio(column, partial(_relu_pj, zeros=zeros, reads=reads))
+
+
+_READS: dict[Reads, str] = {
+    "image": "to ANN", "frames": "to ANN, frames", "sum": "to ANN, sum",
+}  # fmt: skip
+
+
+def _relu_pj(report: Report, zeros: float, reads: Reads) -> float | None:
+    for other in counterparts(report.run, zeros):
+        if other.reads == reads:
+            return other.energy_pj(report.technology)
+    return None
+
+
+def _sentences(
+    rows: Sequence[Method], baseline: Method | None = None, zeros: float | None = None
+) -> Iterator[str]:
+    if any(len(row.runs) > 1 for row in rows):
+        yield _SPREAD
+    if baseline is not None:
+        yield f"Baseline: {baseline.name}."
+    if zeros is not None:
+        skips = f"{100 * zeros:g} % of its activations skipped" if zeros else "dense"
+        yield f"ANN: the same shape with ReLUs, {skips}, counted and not trained."
+
+
+def _row(method: Method, rows: Sequence[Method]) -> Row:
     parameters = method.runs[0].run.provenance.get(PARAMETERS)
     totals = [run.totals for run in method.runs]
-    quantities = ("accuracy", "firing_rate", "acs", "macs", "energy_pj")
+    quantities = ("accuracy", "firing_rate", "acs", "macs")
+    several = any(len(row.runs) > 1 for row in rows)
     return (
         method.name,
         method.data,
         parameters if isinstance(parameters, int) else None,
         method.steps,
-        len(method.runs),
+        *([len(method.runs)] if several else []),
         *(_spread([total.get(quantity) for total in totals]) for quantity in quantities),
+        _total(method),
     )
+
+
+def _total(method: Method) -> Cell:
+    """Its energy; a lower bound where something has no price."""
+    energies = [run.energy.energy_pj.value for run in method.runs]
+    if any(run.energy.unpriced for run in method.runs):
+        return AtLeast(fmean(energies))
+    return _spread(energies)
 
 
 def _energy(report: Report, rule: str) -> float | None:
@@ -162,7 +251,7 @@ def _energy(report: Report, rule: str) -> float | None:
 
 
 def _spread(values: Sequence[Any]) -> Cell:
-    if any(value is None for value in values):
+    if any(value is None or isnan(value) for value in values):
         return None
     if len(values) == 1:
         return float(values[0])

@@ -12,8 +12,9 @@ from analysis.errors import InputError
 from analysis.files import write_text
 from analysis.reporting.bibliography import bibtex
 from analysis.reporting.html.page import write_html
-from analysis.reporting.latex import latex_table, write_latex
-from analysis.reporting.markdown import markdown_table, write_markdown
+from analysis.reporting.html.tables import tables_page
+from analysis.reporting.latex import latex_tables, write_latex
+from analysis.reporting.markdown import markdown_tables, write_markdown
 from analysis.reporting.report import Report
 from analysis.reporting.sections import Section
 from analysis.reporting.tables import Table
@@ -44,20 +45,30 @@ def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> 
     write_latex(report, paper, more)
     cited = [key for section in more for key in section.cites]
     write_text(folder / "references.bib", bibtex(report, cited))
-    frames = _frames(report)
-    for name, frame in frames.items():
-        write_frame(report, frame, folder / f"{name}.csv")
     tables = [table for section in more for table in section.tables]
     return [
         *(folder / "report.json", page, notes, paper, folder / "references.bib"),
-        *(folder / f"{name}.csv" for name in frames),
+        *write_frames(report, folder),
         *_table_files(tables, folder),
     ]
+
+
+def write_frames(report: Report, folder: Path) -> list[Path]:
+    """Writes the frames of a report as CSV; the files.
+
+    Raises:
+        InputError: If one can't be written; an old one then stays as it was.
+    """
+    frames = {folder / f"{name}.csv": frame for name, frame in _frames(report).items()}
+    for file, frame in frames.items():
+        write_frame(report, frame, file)
+    return [*frames]
 
 
 def _frames(report: Report) -> dict[str, pd.DataFrame]:
     """What goes into CSV files, by name."""
     frames = {
+        "inputs": report.inputs,
         "sites": report.sites,
         "neurons": report.neurons,
         "steps": report.steps,
@@ -71,14 +82,13 @@ def _frames(report: Report) -> dict[str, pd.DataFrame]:
     return frames
 
 
-def write_tables(tables: Sequence[Table], name: str, folder: Path) -> list[Path]:
-    """Writes some tables together as Markdown and LaTeX, and each as CSV."""
-    markdown = "\n\n".join(
-        f"**{table.title}**\n\n{markdown_table(table)}\n\n{table.sentence}" for table in tables
-    )
-    write_text(folder / f"{name}.md", markdown + "\n")
-    write_text(folder / f"{name}.tex", "\n\n".join(map(latex_table, tables)) + "\n")
-    return [folder / f"{name}.md", folder / f"{name}.tex", *_table_files(tables, folder)]
+def write_tables(title: str, tables: Sequence[Table], name: str, folder: Path) -> list[Path]:
+    """Writes some tables together as a page, Markdown and LaTeX, and each as CSV; the files."""
+    page, notes, paper = (folder / f"{name}.{kind}" for kind in ("html", "md", "tex"))
+    write_text(page, tables_page(title, tables))
+    write_text(notes, markdown_tables(tables) + "\n")
+    write_text(paper, latex_tables(tables) + "\n")
+    return [page, notes, paper, *_table_files(tables, folder)]
 
 
 def _table_files(tables: Sequence[Table], folder: Path) -> list[Path]:

@@ -1,10 +1,13 @@
 r"""Tables for papers: booktabs, one unit per column, and the paragraph with its citations.
 
+They fit a page of two columns. Letters outside of Latin need an engine that knows them.
+
 The file is made to be read by ``\input`` in a document that loads booktabs.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +23,7 @@ from analysis.reporting.report_tables import (
     totals_table,
 )
 from analysis.reporting.sections import Section
-from analysis.reporting.tables import As, AtLeast, Cell, Column, Spread, Table, number
+from analysis.reporting.tables import As, AtLeast, Cell, Column, Row, Spread, Table, number
 from analysis.reporting.text import prefix_of
 
 _SPECIAL = {
@@ -28,6 +31,11 @@ _SPECIAL = {
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "µ": r"$\mu$", "±": r"$\pm$", "≥": r"$\geq$", "·": r"$\cdot$",
 }  # fmt: skip
+_COLUMN, _PAGE = 198.0, 405.0  # points: a column and the width of a page of two, in `article`
+_PAGE_LINES = 46  # of rows, that a page has room for
+_WORDS = 130.0  # points, of a column of words that stand in several lines
+_GAP = 6.0  # points between two columns
+_NARROW = dict.fromkeys("iljt.,:;|()[]'!/ ", 2.9) | dict.fromkeys("mwMWABCDEGHKNOQRUVXYZ+=", 6.6)
 _DIGITS = 4  # of counts and energies, which share the unit of their column
 _DECIMALS = {"integer": 0, "rate": 4, "fraction": 3, "ratio": 3, "percent": 2, "share": 2}
 
@@ -42,24 +50,115 @@ def escaped(text: str) -> str:
     return "".join(_SPECIAL.get(letter, letter) for letter in text)
 
 
+def latex_tables(tables: Sequence[Table]) -> str:
+    """Table environments, one or more for each table."""
+    return "\n\n".join(map(latex_table, tables))
+
+
 def latex_table(table: Table) -> str:
-    """A table environment; numbers of a column share one unit, written in its heading."""
-    scales = [_scale(table, place) for place in range(len(table.columns))]
-    sides = "".join("r" if column.numeric else "l" for column in table.columns)
-    heads = [_heading(c, scale) for c, scale in zip(table.columns, scales, strict=True)]
+    """A table in one column of a page or, if it is wider, across both; a large one in parts.
+
+    Numbers of a column share one unit, written below its heading. Words that only a wide table
+    has room for are left out, and rows in which no number stands.
+    """
+    table = _for_paper(table)
+    widths = [_width(table, place) for place in range(len(table.columns))]
+    parts = [
+        rows
+        for part in table.in_parts(widths, _PAGE)
+        for rows in _of_page_length(part, _PAGE_LINES)
+    ]
+    return "\n\n".join(
+        _environment(part, number, len(parts)) for number, part in enumerate(parts, start=1)
+    )
+
+
+def _for_paper(table: Table) -> Table:
+    numeric = [place for place, column in enumerate(table.columns) if column.numeric]
+    told = tuple(
+        row
+        for row in table.rows
+        if not numeric or any(number(row[place]) > float("-inf") for place in numeric)
+    )
+    kept = [n for n, column in enumerate(table.columns) if column.numeric or not column.roomy]
+    return replace(table, rows=told).with_columns(kept)
+
+
+def _of_page_length(table: Table, most: int) -> Iterator[Table]:
+    wrapped = [place for place in range(len(table.columns)) if _wraps(table, place)]
+    rows: list[Row] = []
+    lines = 0
+    for row in table.rows:
+        own = max((_lines(str(row[place])) for place in wrapped), default=1)
+        if rows and lines + own > most:
+            yield replace(table, rows=tuple(rows))
+            rows, lines = [], 0
+        rows.append(row)
+        lines += own
+    yield replace(table, rows=tuple(rows))
+
+
+def _lines(words: str) -> int:
+    """That a text needs in a column of words, which are not broken just where they fill it."""
+    return 1 + int(1.2 * _points(words) / _WORDS)
+
+
+def _environment(table: Table, part: int, parts: int) -> str:
+    places = range(len(table.columns))
+    scales = [_scale(table, place) for place in places]
+    wraps = [_wraps(table, place) for place in places]
+    total = sum(_width(table, place) for place in places)
+    kind = "table" if total <= _COLUMN else "table*"
+    title = table.title if parts == 1 else f"{table.title} ({part} of {parts})"
+    label = table.name if part == 1 else f"{table.name}-{part}"
+    sides = "".join(
+        f"p{{{_WORDS:g}pt}}" if wrapped else "r" if column.numeric else "l"
+        for column, wrapped in zip(table.columns, wraps, strict=True)
+    )
     lines = [
-        r"\begin{table}", r"  \centering", rf"  \caption{{{escaped(table.title)}.}}",
-        rf"  \label{{tab:{table.name}}}", rf"  \begin{{tabular}}{{{sides}}}", r"    \toprule",
-        f"    {' & '.join(heads)} \\\\", r"    \midrule",
+        rf"\begin{{{kind}}}", r"  \centering\footnotesize\setlength{\tabcolsep}{3pt}%",
+        rf"  \caption{{{escaped(title)}.}}", rf"  \label{{tab:{label}}}",
+        rf"  \begin{{tabular}}{{@{{}}{sides}@{{}}}}", r"    \toprule",
+        *_heading(table, scales), r"    \midrule",
     ]  # fmt: skip
+    end = r"\tabularnewline" if wraps[-1] else r"\\"  # \raggedright gives \\ another meaning
     for row in table.rows:
         cells = [
-            _cell(cell, column, scale)
-            for cell, column, scale in zip(row, table.columns, scales, strict=True)
+            _wrapped(str(cell)) if wrapped else _cell(cell, column, scale)
+            for cell, column, scale, wrapped in zip(row, table.columns, scales, wraps, strict=True)
         ]
-        lines.append(f"    {' & '.join(cells)} \\\\")
-    lines += [r"    \bottomrule", r"  \end{tabular}", r"\end{table}"]
+        lines.append(f"    {' & '.join(cells)} {end}")
+    lines += [r"    \bottomrule", r"  \end{tabular}", rf"\end{{{kind}}}"]
     return "\n".join(lines)
+
+
+def _wraps(table: Table, place: int) -> bool:
+    """Whether the words of a column need more than one line."""
+    words = (str(row[place]) for row in table.rows)
+    return not table.columns[place].numeric and max(map(_points, words), default=0) > _WORDS
+
+
+def _wrapped(words: str) -> str:
+    """Words in lines; a long one may be broken behind a point, a stroke, or at last anywhere."""
+    pieces = re.findall(r"[^./_\- ]{1,12}[./_\-]*| +|.", words)
+    text = "".join(escaped(p) if p.isspace() else escaped(p) + r"\allowbreak{}" for p in pieces)
+    return rf"\raggedright {text}"
+
+
+def _width(table: Table, place: int) -> float:
+    """Points that a column takes, with the space to the next one; estimated, a little too much."""
+    column, scale = table.columns[place], _scale(table, place)
+    if _wraps(table, place):
+        return _WORDS + _GAP
+    cells = (_cell(row[place], column, scale) for row in table.rows)
+    told = (escaped(column.heading), _unit(column, scale), *cells)
+    return max(map(_points, told)) + _GAP
+
+
+def _points(latex: str) -> float:
+    """Width of a line at the size of footnotes."""
+    plain = re.sub(r"\\[a-zA-Z]+(\{\})?", "M", latex)
+    return sum(_NARROW.get(letter, 4.3) for letter in plain if letter not in "$\\{}")
 
 
 def _scale(table: Table, place: int) -> tuple[str, float]:
@@ -73,13 +172,20 @@ def _scale(table: Table, place: int) -> tuple[str, float]:
     return prefix, unit / 10.0**exponent
 
 
-def _heading(column: Column, scale: tuple[str, float]) -> str:
-    text = escaped(column.heading)
+def _heading(table: Table, scales: Sequence[tuple[str, float]]) -> Iterator[str]:
+    """The headings, and a line of units where there are any."""
+    units = [_unit(column, scale) for column, scale in zip(table.columns, scales, strict=True)]
+    yield f"    {' & '.join(escaped(column.heading) for column in table.columns)} \\\\"
+    if any(units):
+        yield f"    {' & '.join(units)} \\\\"
+
+
+def _unit(column: Column, scale: tuple[str, float]) -> str:
     if column.kind == "joules":
-        return f"{text} ({escaped(scale[0])}J)"
+        return f"({escaped(scale[0])}J)"
     if column.kind == "count" and scale[0]:
-        return f"{text} ({escaped(scale[0])})"
-    return f"{text} (\\%)" if column.kind in ("percent", "share") else text
+        return f"({escaped(scale[0])})"
+    return "(\\%)" if column.kind in ("percent", "share") else ""
 
 
 def _cell(cell: Cell, column: Column, scale: tuple[str, float]) -> str:
@@ -105,7 +211,7 @@ def _number(value: float, column: Column) -> str:
     decimals = _DECIMALS.get(column.kind)
     if decimals is not None:
         return f"{value:.{decimals}f}"
-    plain = f"{value:.{_DIGITS}g}"
+    plain = f"{value:.{_DIGITS}g}" if value == int(value) else f"{value:#.{_DIGITS}g}"
     mantissa, mark, exponent = plain.partition("e")
     return rf"${mantissa} \times 10^{{{int(exponent)}}}$" if mark else plain
 
@@ -121,15 +227,16 @@ def _blocks(report: Report, more: Sequence[Section]) -> Iterator[str]:
         "% The citations stand in references.bib beside this file."
     )
     yield latex_paragraph(report)
-    for table in (
-        totals_table(report),
-        conventions_table(report),
-        parts_table(report),
-        sites_table(report),
-        neurons_table(report),
-        *(table for section in more for table in section.tables),
-    ):
-        yield latex_table(table)
+    yield latex_tables(
+        [
+            totals_table(report),
+            conventions_table(report),
+            parts_table(report),
+            sites_table(report),
+            neurons_table(report),
+            *(table for section in more for table in section.tables),
+        ]
+    )
 
 
 def latex_paragraph(report: Report) -> str:

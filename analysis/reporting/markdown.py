@@ -35,6 +35,15 @@ def markdown_table(table: Table) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (headings, sides, *rows))
 
 
+def markdown_tables(tables: Sequence[Table]) -> str:
+    """Some tables together, each with its title and how to read it."""
+    blocks = []
+    for table in tables:
+        blocks += [f"**{_escaped(table.title)}**", markdown_table(table)]
+        blocks += [_escaped(table.sentence)] if table.sentence else []
+    return "\n\n".join(blocks)
+
+
 def _escaped(text: str) -> str:
     for mark in ("\\", "|", "*", "_", "<", "`"):
         text = text.replace(mark, f"\\{mark}")
@@ -59,11 +68,8 @@ def _blocks(report: Report, more: Sequence[Section]) -> Iterator[str]:
             tables = (*tables, parts_table(report))
         drawn = {table.name for table in tables}
         tables += tuple(f.data for f in section.figures if f.data.name not in drawn)
-        for table in tables:
-            yield f"**{_escaped(table.title)}**"
-            yield markdown_table(table)
-            if table.sentence:
-                yield _escaped(table.sentence)
+        if tables:
+            yield markdown_tables(tables)
         for note in section.notes:
             yield f"Note: {_escaped(note)}"
     yield "## How energy was computed"

@@ -100,6 +100,18 @@ class Report:
         }
 
     @cached_property
+    def inputs(self) -> pd.DataFrame:
+        """One row per input of the model: what it was taken for, and who or what says so."""
+        import pandas as pd
+
+        rows = [
+            (i.name, i.kind, i.said_by, i.values, i.unit, i.rate)  # noqa: PD011 - no frame
+            for i in self.run.inputs
+        ]
+        columns = ["input", "kind", "said_by", "values", "unit", "nonzero_share"]
+        return pd.DataFrame(rows, columns=columns)
+
+    @cached_property
     def neurons(self) -> pd.DataFrame:
         """One row per spiking neuron layer and call."""
         import pandas as pd
@@ -301,6 +313,61 @@ class Report:
                 yield rule, error
             else:
                 yield rule, energy
+
+    def __str__(self) -> str:
+        """The summary that is read in ten seconds."""
+        from analysis.reporting.summary import summary
+
+        return summary(self)
+
+    def __repr__(self) -> str:
+        """One line; the fields hold thousands of numbers."""
+        run, facts = self.run, self.run.provenance
+        name = facts.get("name") or facts.get("model", "unnamed model")
+        priced = f"{self.convention.name}, {self.technology.name}"
+        return f"<Report on {name}: {run.samples} samples, T = {run.steps}, {priced}>"
+
+    def _repr_html_(self) -> str:
+        """The big numbers and the layers, in a notebook."""
+        from analysis.reporting.html.notebook import report_fragment
+
+        return report_fragment(self)
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Writes everything that `gac-analyze --output` writes; the files.
+
+        Raises:
+            InputError: If one can't be written; an old one then stays as it was.
+        """
+        from analysis.reporting.energy_sections import energy_sections
+        from analysis.reporting.folder import write_report
+        from analysis.reporting.wanted import Wanted
+
+        return write_report(self, Path(folder), [*energy_sections(self, Wanted().for_pages())])
+
+    def to_html(self, path: str | Path) -> None:
+        """Writes one self-contained page."""
+        from analysis.reporting.html.page import write_html
+
+        write_html(self, Path(path))
+
+    def to_markdown(self, path: str | Path) -> None:
+        """Writes the tables and sentences of the page as Markdown."""
+        from analysis.reporting.markdown import write_markdown
+
+        write_markdown(self, Path(path))
+
+    def to_latex(self, path: str | Path) -> None:
+        r"""Writes tables and the paragraph on the energy, for ``\input``; needs booktabs."""
+        from analysis.reporting.latex import write_latex
+
+        write_latex(self, Path(path))
+
+    def to_csv(self, folder: str | Path) -> list[Path]:
+        """Writes the frames to a folder, as CSV with data, convention and prices; the files."""
+        from analysis.reporting.folder import write_frames
+
+        return write_frames(self, Path(folder))
 
     def to_json(self, path: str | Path) -> None:
         """Writes everything to one file; `analysis.read_report` gives back an equal report."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import isnan
 
-from analysis.energy.charges import GATE_PRODUCT, Charge, work_left_out
+from analysis.energy.charges import GATE_PRODUCT, Charge, is_event_stem, work_left_out
 from analysis.energy.conventions import Convention
 from analysis.energy.early import neurons_without_steps
 from analysis.energy.energy import Energy
@@ -85,15 +85,17 @@ def _convention_row(rule: Convention, energy: Energy | InputError, own: float) -
         AtLeast(pj) if energy.unpriced else pj,
         pj / own if own else None,
         energy.left_out_macs or None,
-        _in_short(rule),
+        _in_short(rule, energy.run),
     )
 
 
-def _in_short(rule: Convention) -> str:
-    """The fields of a convention, those left out that say nothing unusual."""
+def _in_short(rule: Convention, run: Run) -> str:
+    """The fields of a convention, those left out that say nothing unusual of this run."""
+    events = any(is_event_stem(site, rule) for site in run.sites)
     gate = rule.gate if rule.gate_as == "other-sites" else f"{rule.gate} {rule.gate_as}"
     extra = (
-        ("events", rule.event_stem, "as-other-sites"),
+        ("stem as", rule.stem_as, "mac"), ("events", rule.event_stem if events else "", ""),
+        ("readout", rule.readout, "every-step"), ("pairs", rule.pairs, "as-other-sites"),
         ("rate at", rule.rate_at, "input"), ("graded", rule.graded, "as-real"),
         ("silent", rule.silent, "as-spike"),
         ("norm", rule.norm, "folded"), ("elementwise", rule.elementwise, "excluded"),

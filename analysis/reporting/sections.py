@@ -35,6 +35,7 @@ from analysis.reporting.report_tables import (
     inputs_table,
     left_out_table,
     neurons_table,
+    rates_sentence,
     sites_table,
     totals_table,
 )
@@ -81,7 +82,9 @@ def _totals(report: Report) -> Section:
         name="totals",
         title="Totals",
         short="Totals",
-        lead="Means per sample with their 95 % intervals over samples.",
+        lead="At the stated rates, per sample."
+        if report.run.stated_rates
+        else "Means per sample with their 95 % intervals over samples.",
         tables=(totals_table(report),),
     )
 
@@ -111,7 +114,7 @@ def _layers(report: Report) -> Section:
 
 
 def _rates(report: Report) -> Section | None:
-    if not report.run.neurons:
+    if not report.run.neurons or report.run.stated_rates:  # rates that were said draw nothing
         return None
     by_step = any(neuron.rate_by_step is not None for neuron in report.run.neurons)
     found: list[Figure] = [figures.rates_figure(report)] if by_step else []
@@ -214,6 +217,15 @@ def _issues(report: Report) -> Section:
 def _provenance(report: Report) -> Section:
     flipped = report.run.flipped
     other = "" if flipped is None else f"{flipped} samples have other counts in float64. "
+    if report.run.stated_rates:
+        return Section(
+            name="provenance",
+            title="How this estimate was made",
+            short="Provenance",
+            lead="An estimate: operations of the architecture, at rates that were stated; nothing "
+            f"was measured. {rates_sentence(report.run).capitalize()}.",
+            tables=(provenance_table(report),),
+        )
     return Section(
         name="provenance",
         title="How this run was made",

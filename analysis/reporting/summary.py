@@ -28,11 +28,12 @@ from analysis.reporting.report_tables import (
     neurons_table,
     not_known_by_step,
     parts_table,
+    rates_sentence,
 )
 from analysis.reporting.sections import Section
 from analysis.reporting.spike_driven import not_spike_driven
 from analysis.reporting.tables import Table, shown
-from analysis.reporting.terminal import is_wide, print_table, terminal_table
+from analysis.reporting.terminal import captured, print_table, terminal_tables
 from analysis.reporting.text import joules, si
 
 _NAMES = 12  # layers named in the summary
@@ -42,12 +43,18 @@ _CHANNELS = 20  # rows of the breakdown by channel, unless a number is asked for
 def print_report(
     report: Report, console: Console, *, axis: Axis = Axis.layer, top: int | None = None
 ) -> None:
-    """Prints a report, as much of it as the width has room for.
+    """Prints a report: the summary, then its tables; arguments as of `breakdown`."""
+    table = breakdown(report, axis=axis, top=top)
+    print_summary(report, console)
+    print_tables(report, table, console)
+
+
+def breakdown(report: Report, *, axis: Axis = Axis.layer, top: int | None = None) -> Table:
+    """The first table of a report.
 
     Args:
-        report: What to print.
-        console: Where to.
-        axis: What the rows of the breakdown stand for.
+        report: What to show.
+        axis: What the rows stand for.
         top: How many of its rows, largest first; all, in their own order, by default.
 
     Raises:
@@ -56,9 +63,17 @@ def print_report(
     table = breakdown_table(report, axis)
     if top is None and axis is Axis.channel:
         top = _CHANNELS
-    if top is not None:
-        table = table.top(top, LARGEST_BY[axis])
-    console.print(Group(*_parts(report, table, wide=is_wide(console))))
+    return table if top is None else table.top(top, LARGEST_BY[axis])
+
+
+def print_summary(report: Report, console: Console) -> None:
+    """Prints what is read in ten seconds, warnings first."""
+    console.print(Group(*_summary(report)))
+
+
+def print_tables(report: Report, table: Table, console: Console) -> None:
+    """Prints a breakdown and the tables that every report has, and how it was made."""
+    console.print(Group(*_tables(report, table, console.width)))
 
 
 def print_section(section: Section, console: Console) -> None:
@@ -70,33 +85,40 @@ def print_section(section: Section, console: Console) -> None:
         console.print(Text(note))
 
 
-def _parts(report: Report, table: Table, *, wide: bool) -> Iterator[RenderableType]:
+def summary(report: Report) -> str:
+    """The lines of a report that are read in ten seconds, as text."""
+    return captured(lambda console: console.print(Group(*_summary(report), _how(report))))
+
+
+def _summary(report: Report) -> Iterator[RenderableType]:
+    for warning in report.run.warnings:
+        yield Text(f"warning: {warning}", style="yellow")
     yield _headline(report)
     yield ""
     yield from _not_spike_driven(report)
     yield _not_in_the_total(report)
     if report.run.constants:
         yield Text(constants_sentence(report.run))
+
+
+def _tables(report: Report, table: Table, width: int) -> Iterator[RenderableType]:
     for part in (table, conventions_table(report), parts_table(report), neurons_table(report)):
-        yield ""
-        yield terminal_table(part, wide=wide)
-    yield from _curve(report, wide=wide)
+        yield from _drawn(part, width)
+    if has_curve(report.run):
+        with suppress(InputError):  # counts that this needs are not known by step
+            yield from _drawn(curve_table(report), width)
     yield from _sampling(report.run)
     for note in report.run.provenance.get("notes", ()):
         yield Text(f"note: {note}")
-    for warning in report.run.warnings:
-        yield Text(f"warning: {warning}", style="yellow")
     yield from _own_rates(report)
     yield from _without_steps(report.run)
     yield _how(report)
 
 
-def _curve(report: Report, *, wide: bool) -> Iterator[RenderableType]:
-    if not has_curve(report.run):
-        return
-    with suppress(InputError):  # counts that this needs are not known by step
+def _drawn(table: Table, width: int) -> Iterator[RenderableType]:
+    if table.rows:
         yield ""
-        yield terminal_table(curve_table(report), wide=wide)
+        yield from terminal_tables(table, width)
 
 
 def _headline(report: Report) -> RenderableType:
@@ -104,7 +126,9 @@ def _headline(report: Report) -> RenderableType:
     grid = RichTable.grid(padding=(0, 2))
     grid.add_row("model", str(facts.get("model", "unnamed")))
     grid.add_row("data", f"{facts.get('data', f'{run.samples} samples')}, T = {run.steps}")
-    if run.inputs:
+    if run.stated_rates:
+        grid.add_row("estimate", f"nothing was measured; {rates_sentence(run)}")
+    elif run.inputs:
         grid.add_row("input", inputs_sentence(run))
     if run.correct is not None:
         grid.add_row("accuracy", _with_interval(totals, "accuracy", partial(shown, kind="percent")))
@@ -191,6 +215,9 @@ def _how(report: Report) -> Text:
         made += (
             f"; {report.run.flipped} of {report.run.samples} samples have other counts in float64"
         )
+    if report.run.stated_rates:
+        words = "An estimate at rates that were stated: nothing was counted on data."
+        return Text(f"\n{words}\n{priced_by(report)}", style="dim")
     return Text(
         f"\nCounts are exact for this run{' (' + made + ')' if made else ''}; intervals are 95 % "
         f"over samples and say nothing about other training seeds.\n{priced_by(report)}",

@@ -6,7 +6,8 @@ show another number than the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import Literal
 
@@ -107,13 +108,38 @@ class Table:
         place = [column.name for column in self.columns].index(by)
         rows = sorted(self.rows, key=lambda row: number(row[place]), reverse=True)
         title = f"{self.title}: the {count} largest of {len(rows)} by {self.columns[place].heading}"
-        return Table(
-            name=self.name,
-            title=title if count < len(rows) else self.title,
-            columns=self.columns,
-            rows=tuple(rows[:count]),
-            sentence=self.sentence,
+        return replace(
+            self, title=title if count < len(rows) else self.title, rows=tuple(rows[:count])
         )
+
+    def with_columns(self, places: Sequence[int]) -> Table:
+        """The same rows with some of the columns, by their places."""
+        return replace(
+            self,
+            columns=tuple(self.columns[place] for place in places),
+            rows=tuple(tuple(row[place] for place in places) for row in self.rows),
+        )
+
+    def in_parts(self, widths: Sequence[float], room: float) -> tuple[Table, ...]:
+        """Tables of as many columns as there is room for, each with the first column.
+
+        Args:
+            widths: Of every column, with what parts it from the next one.
+            room: What a table may take; one of two columns may take more.
+
+        Example:
+            >>> a, b, c = (Column(name=n, heading=n) for n in "abc")
+            >>> table = Table(name="t", title="T", columns=(a, b, c), rows=(("x", "y", "z"),))
+            >>> [part.rows for part in table.in_parts([2, 2, 2], room=4)]
+            [(('x', 'y'),), (('x', 'z'),)]
+        """
+        groups: list[list[int]] = [[]]
+        for place in range(1, len(self.columns)):
+            taken = widths[0] + sum(widths[other] for other in groups[-1])
+            if groups[-1] and taken + widths[place] > room:
+                groups.append([])
+            groups[-1].append(place)
+        return tuple(self.with_columns([0, *group]) for group in groups)
 
 
 def number(cell: Cell) -> float:

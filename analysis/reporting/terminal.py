@@ -3,53 +3,70 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from analysis.reporting.tables import Cell, Column, Table, number, shown
 
-WIDE = 120  # columns that the full tables need; a narrower terminal gets fewer of them
+WIDE = 120  # characters that a log has room for
 _BAR = 5  # characters of a full bar
-
-
-def is_wide(console: Console) -> bool:
-    """Whether a terminal has room for the full tables."""
-    return console.width >= WIDE
+_NAME = 30  # characters that the first column may take before the others stand in a table below
+_GAP = 2  # characters between two columns
+_WORDS = 28  # characters of a column of words that stand in several lines
 
 
 def print_table(table: Table, console: Console) -> None:
     """Prints a table below an empty line, and how to read it."""
-    console.print("", terminal_table(table, wide=is_wide(console)))
+    console.print("", *terminal_tables(table, console.width), sep="\n")
     if table.sentence:
         console.print(Text(table.sentence, style="dim"))
 
 
-def terminal_table(table: Table, *, wide: bool) -> RichTable:
-    """A table for `rich`; with little room, without its roomy columns, and it says so."""
-    kept = [place for place, column in enumerate(table.columns) if wide or not column.roomy]
-    first, *others = [table.columns[place] for place in kept]
-    title = table.title + _missing(table, wide=wide)
+def terminal_tables(table: Table, width: int) -> list[RichTable]:
+    """A table for `rich`; a wide one as several, each with the first column.
+
+    Numbers stand whole. Words are broken into lines, the last column of them alone.
+    """
+    widths = [_width(table, place) + _GAP for place in range(len(table.columns))]
+    most = max(_NAME, width - max(widths[1:], default=0)) if len(widths) > 1 else width
+    widths[0] = min(widths[0], most, max(width // 2, 12))
+    parts = table.in_parts(widths, width + _GAP)
+    return [
+        _drawn(part, table.title if number == 0 else f"{table.title}, continued", widths[0] - _GAP)
+        for number, part in enumerate(parts)
+    ]
+
+
+def _width(table: Table, place: int) -> int:
+    column = table.columns[place]
+    cells = [cell_len(_cell(row[place], column).plain) for row in table.rows]
+    widest = max([cell_len(column.heading), *cells])
+    wraps = place > 0 and not column.numeric
+    return min(widest, _WORDS) if wraps else widest
+
+
+def _drawn(table: Table, title: str, first: int) -> RichTable:
     drawn = RichTable(
         title=title, title_justify="left", title_style="bold", box=None, pad_edge=False
     )
-    drawn.add_column(first.heading, overflow="fold")
-    for column in others:
+    drawn.add_column(table.columns[0].heading, overflow="fold", max_width=first)
+    for column in table.columns[1:]:
         right = column.numeric and column.kind != "share"
-        fixed = column.numeric or not column.roomy
-        drawn.add_column(column.heading, justify="right" if right else "left", no_wrap=fixed)
+        drawn.add_column(
+            column.heading,
+            justify="right" if right else "left",
+            no_wrap=column.numeric,
+            overflow="fold",
+        )
     for row in table.rows:
-        drawn.add_row(*(_cell(row[place], table.columns[place]) for place in kept))
+        drawn.add_row(
+            *(_cell(cell, column) for cell, column in zip(row, table.columns, strict=True))
+        )
     return drawn
-
-
-def _missing(table: Table, *, wide: bool) -> str:
-    hidden = [column.heading for column in table.columns if column.roomy]
-    if wide or not hidden:
-        return ""
-    names = ", ".join(hidden) if len(hidden) < 5 else f"{len(hidden)} more columns"
-    return f" ({names}: from {WIDE} characters on, or in the files)"
 
 
 def _cell(cell: Cell, column: Column) -> Text:
@@ -59,8 +76,13 @@ def _cell(cell: Cell, column: Column) -> Text:
     return Text(words)
 
 
+def captured(prints: Callable[[Console], None], width: int = 100) -> str:
+    """What something prints, as text without colours."""
+    buffer = io.StringIO()
+    prints(Console(width=width, file=buffer, color_system=None))
+    return "\n".join(line.rstrip() for line in buffer.getvalue().strip("\n").splitlines())
+
+
 def plain_text(table: Table, width: int = 110) -> str:
     """A table as text without colours."""
-    buffer = io.StringIO()
-    Console(width=width, file=buffer, color_system=None).print(terminal_table(table, wide=True))
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
+    return captured(lambda console: console.print(*terminal_tables(table, console.width)), width)

@@ -178,6 +178,11 @@ def write_table_csv(table: Table, path: Path) -> None:
     Raises:
         InputError: If the file can't be written; an old one then stays as it was.
     """
+    write_text(path, table_frame(table).to_csv(index=False))
+
+
+def table_frame(table: Table) -> pd.DataFrame:
+    """The raw values of a table; a mean with its deviation as two columns."""
     import pandas as pd
 
     columns: dict[str, list[object]] = {}
@@ -188,7 +193,7 @@ def write_table_csv(table: Table, path: Path) -> None:
             columns[f"{column.name} deviation"] = [
                 cell.deviation if isinstance(cell, Spread) else None for cell in cells
             ]
-    write_text(path, pd.DataFrame(columns).to_csv(index=False))
+    return pd.DataFrame(columns)
 
 
 def _raw(cell: Cell) -> object:

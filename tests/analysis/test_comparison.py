@@ -13,6 +13,7 @@ from analysis.reporting.against import beyond_chance, energy_changes, energy_tab
 from analysis.reporting.compare import (
     comparison_energies_table,
     comparison_table,
+    methods,
     published_table,
 )
 from analysis.reporting.tables import Spread
@@ -41,7 +42,7 @@ def runs():
 
 
 def test_runs_of_one_method_are_one_row_with_its_deviation(runs):
-    (row,) = rows(comparison_table(runs))
+    (row,) = rows(comparison_table(methods(runs)))
     acs = [run.totals.acs for run in runs]
     assert (row["method"], row["runs"], row["steps"], row["parameters"]) == ("small", 3, 4, 312362)
     assert row["acs"] == Spread(pytest.approx(sum(acs) / 3), pytest.approx(stdev(acs)))
@@ -50,7 +51,7 @@ def test_runs_of_one_method_are_one_row_with_its_deviation(runs):
 
 
 def test_other_methods_and_other_steps_are_rows_of_their_own(runs):
-    found = rows(comparison_table([runs[0], told(runs[1], method="other")]))
+    found = rows(comparison_table(methods([runs[0], told(runs[1], method="other")])))
     assert [row["method"] for row in found] == ["small", "other"]
     assert found[0]["energy_pj"] == runs[0].totals.energy_pj  # a single run has no deviation
 
@@ -62,7 +63,7 @@ def test_other_methods_and_other_steps_are_rows_of_their_own(runs):
     ids=str,
 )  # fmt: skip
 def test_what_is_not_known_to_be_another_seed_of_the_same_is_a_row_of_its_own(runs, fact):
-    assert len(rows(comparison_table([runs[0], told(runs[1], **fact)]))) == 2
+    assert len(rows(comparison_table(methods([runs[0], told(runs[1], **fact)])))) == 2
 
 
 def test_two_networks_of_one_function_are_rows_named_by_their_files(runs):
@@ -71,22 +72,22 @@ def test_two_networks_of_one_function_are_rows_named_by_their_files(runs):
         told(run, **made, checkpoint=file)
         for run, file in zip(runs[:2], ("dense.pth", "pruned.pth"), strict=True)
     ]
-    names = [row["method"] for row in rows(comparison_table(pair))]
+    names = [row["method"] for row in rows(comparison_table(methods(pair)))]
     assert names == ["dense.pth: mynet:build", "pruned.pth: mynet:build"]
     named = [told(run, name=name) for run, name in zip(pair, ("dense", "pruned"), strict=True)]
-    assert [row["method"] for row in rows(comparison_table(named))] == ["dense", "pruned"]
+    assert [row["method"] for row in rows(comparison_table(methods(named)))] == ["dense", "pruned"]
 
 
 def test_reports_from_python_are_never_merged():
     layer, x = torch.nn.Linear(3, 2), [torch.rand(4, 3)]
     pair = [analysis.analyze(layer, x, steps=1, name=name) for name in ("ours", "ours")]
-    assert [row["method"] for row in rows(comparison_table(pair))] == [
+    assert [row["method"] for row in rows(comparison_table(methods(pair)))] == [
         "report 1: ours", "report 2: ours",
     ]  # fmt: skip
 
 
 def test_energies_stand_under_every_convention(runs):
-    (row,) = rows(comparison_energies_table(runs[:1]))
+    (row,) = rows(comparison_energies_table(methods(runs[:1])))
     for rule, energy in runs[0].side_by_side():
         assert row[rule.name] == energy.energy_pj.value
 

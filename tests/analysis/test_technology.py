@@ -140,12 +140,12 @@ def test_unpriced_parts_are_not_shown_as_free():
     from rich.console import Console
 
     from analysis.reporting.report_tables import parts_table
-    from analysis.reporting.terminal import terminal_table
+    from analysis.reporting.terminal import print_table
 
     layer = torch.nn.Linear(2, 2, bias=False)
     report = analysis.analyze(layer, [torch.tensor([[0.3, 0.7]])], steps=1, technology="loihi")
     console = Console(width=120, file=io.StringIO())
-    console.print(terminal_table(parts_table(report), wide=True))
+    print_table(parts_table(report), console)
     assert "unpriced" in console.file.getvalue()
 
 
