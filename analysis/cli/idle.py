@@ -18,11 +18,11 @@ _OF_A_RUN = frozenset(
 )  # fmt: skip
 _OF_A_REPORT = frozenset(
     (
-        "by", "top", "per_sample", "coding", "against", "anyway", "with_published", "budget",
-        "write_budget", "force", "margin", "junit",
+        "by", "top", "per_sample", "coding", "against", "anyway", "baseline", "with_published",
+        "budget", "write_budget", "force", "margin", "junit",
     )
 )  # fmt: skip
-_OF_ONE = frozenset(("by", "top", "memory", "ann", "versus"))
+_OF_ONE = frozenset(("by", "top", "memory", "versus"))
 
 
 def refuse_idle(context: typer.Context, inputs: Sequence[Path], *, arch: bool) -> None:
