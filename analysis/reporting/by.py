@@ -114,7 +114,7 @@ def _step_row(run: Run, step: int) -> Row:
     sites = run.at_every_step.sites
     synops = [site.synops_by_step[step] for site in sites if site.synops_by_step]
     return (
-        f"t={step}",
+        f"t={step + 1}",
         sum(spikes) / run.samples if spikes or not run.neurons else None,
         sum(spikes) / outputs if outputs else None,
         sum(synops) / run.samples if synops or not sites else None,

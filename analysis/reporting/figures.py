@@ -109,7 +109,7 @@ def rates_figure(report: Report) -> Figure:
     rows, values = tuple(known), tuple(known.values())
     chart = HeatMap(
         rows=rows,
-        columns=tuple(f"t={step}" for step in range(run.steps)),
+        columns=tuple(f"t={step}" for step in range(1, run.steps + 1)),
         values=values,
         column_title="step",
         most=max((rate for row in values for rate in row), default=0.0),

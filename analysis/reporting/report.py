@@ -121,7 +121,7 @@ class Report:
 
     @cached_property
     def steps(self) -> pd.DataFrame:
-        """Exact synops and spikes at each step, summed over samples; long form.
+        """Exact synops and spikes at each step, 1 to T, summed over samples; long form.
 
         A site that stands for all steps has its counts at each of them. Sites that mix all steps
         at once have no rows, nor has anything whose steps are not known.
@@ -131,14 +131,15 @@ class Report:
         rows = [
             ("site", s.key.name, s.key.index, s.key.call, step, count, None)
             for s in self.run.at_every_step.sites
-            for step, count in enumerate(s.synops_by_step or ())
+            for step, count in enumerate(s.synops_by_step or (), start=1)
         ] + [
             ("neuron", n.site, 0, n.call, step, None, count)
             for n in self.run.neurons
-            for step, count in enumerate(n.spikes_by_step or ())
+            for step, count in enumerate(n.spikes_by_step or (), start=1)
         ]
-        columns = ["kind", "site", "index", "call", "step", "synops", "spikes"]
-        return pd.DataFrame(rows, columns=columns).astype({"synops": "Int64", "spikes": "Int64"})
+        counts = ["total_synops", "total_spikes"]
+        columns = ["kind", "site", "index", "call", "step", *counts]
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(counts, "Int64"))
 
     @cached_property
     def samples(self) -> pd.DataFrame:
@@ -146,7 +147,8 @@ class Report:
 
         Samples go by their place in the data, if it is known. Kinds: synops of a ``site``, its
         non-zero ``input``, spikes of a ``neuron`` layer. A site that stands for all steps has its
-        counts at each of them; where steps are not known, all counts are those of step 0.
+        counts at each of them. Steps go from 1 to T; where they are not known, all counts are
+        those of step 1.
 
         Raises:
             InputError: If the run did not keep them.
@@ -160,7 +162,7 @@ class Report:
             (sample, c.kind, c.key.name, c.key.index, c.key.call, step, count)
             for c in self.run.per_sample
             for sample, counts in zip(places, c.counts, strict=True)
-            for step, count in enumerate(counts * self._times(c))
+            for step, count in enumerate(counts * self._times(c), start=1)
         ]
         columns = ["sample", "kind", "site", "index", "call", "step", "count"]
         return pd.DataFrame(rows, columns=columns)

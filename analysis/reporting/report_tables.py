@@ -228,8 +228,8 @@ def neurons_table(report: Report) -> Table:
     """One row per neuron layer and call, with its rate at each step where that is known."""
     run = report.run
     steps = tuple(
-        Column(name=f"t{step}", heading=f"t={step}", kind="rate", roomy=step >= 6)
-        for step in range(run.steps)
+        Column(name=f"t{step}", heading=f"t={step}", kind="rate", roomy=step > 6)
+        for step in range(1, run.steps + 1)
     )
     rows: list[Row] = []
     for neuron in run.neurons:

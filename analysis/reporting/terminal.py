@@ -14,7 +14,7 @@ from analysis.reporting.tables import Cell, Column, Table, number, shown
 
 WIDE = 120  # characters that a log has room for
 _BAR = 5  # characters of a full bar
-_NAME = 30  # characters that the first column may take before the others stand in a table below
+_NAME = 12  # characters that the first column gets at least
 _GAP = 2  # characters between two columns
 _WORDS = 28  # characters of a column of words that stand in several lines
 
@@ -32,8 +32,8 @@ def terminal_tables(table: Table, width: int) -> list[RichTable]:
     Numbers stand whole. Words are broken into lines, the last column of them alone.
     """
     widths = [_width(table, place) + _GAP for place in range(len(table.columns))]
-    most = max(_NAME, width - max(widths[1:], default=0)) if len(widths) > 1 else width
-    widths[0] = min(widths[0], most, max(width // 2, 12))
+    beside = width + _GAP - max(widths[1:], default=0)
+    widths[0] = min(widths[0], max(beside, _NAME), max(width // 2, _NAME))
     parts = table.in_parts(widths, width + _GAP)
     return [
         _drawn(part, table.title if number == 0 else f"{table.title}, continued", widths[0] - _GAP)

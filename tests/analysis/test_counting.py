@@ -59,7 +59,7 @@ def test_steps_are_told_apart():
     assert (neuron.neurons, neuron.spikes_by_step) == (2, (2, 3))
     frame = report.samples.query("kind == 'site'")
     assert frame["count"].tolist() == [6, 3, 0, 6]
-    assert report.steps.query("kind == 'neuron'").spikes.tolist() == [2, 3]
+    assert report.steps.query("kind == 'neuron'").total_spikes.tolist() == [2, 3]
 
 
 def test_a_layer_that_runs_once_stands_for_all_steps_if_neurons_live_through_them():

@@ -53,7 +53,7 @@ def test_csv_files_hold_the_numbers_of_the_json(report, folder):
     neurons = list(csv.DictReader(io.StringIO((folder / "neurons.csv").read_text())))
     assert [float(row["firing_rate"]) for row in neurons] == list(again.neurons.firing_rate)
     steps = list(csv.DictReader(io.StringIO((folder / "steps.csv").read_text())))
-    spikes = sum(int(row["spikes"]) for row in steps if row["spikes"])
+    spikes = sum(int(row["total_spikes"]) for row in steps if row["total_spikes"])
     assert spikes == sum(neuron.spikes for neuron in again.run.neurons)
 
 

@@ -138,10 +138,10 @@ def test_frames_show_what_stands_for_both_steps_at_each_of_them(report):
     for count in ("dense_macs", "inside_macs", "synops"):
         assert row[count] == 2 * getattr(stem, count) / 5
     of_stem = report.steps[report.steps.site == stem.key.name]
-    assert list(of_stem.synops) == [stem.synops, stem.synops]
+    assert list(of_stem.total_synops) == [stem.synops, stem.synops]
     of_samples = report.samples.query("kind == 'site'").query(f"site == '{stem.key.name}'")
     by_step = of_samples.groupby("step")["count"].sum()
-    assert by_step.to_dict() == {0: stem.synops, 1: stem.synops}
+    assert by_step.to_dict() == {1: stem.synops, 2: stem.synops}
 
 
 def test_the_parts_add_up_to_every_convention(report):
@@ -265,7 +265,7 @@ def test_samples_add_up_to_steps_and_sites(report):
         key = ("site", site.key.name, site.key.index, site.key.call)
         assert counts[key] == site.stands_for * site.synops
     by_step = report.samples.query("kind == 'neuron'").groupby(["site", "step"])["count"].sum()
-    frame = report.steps.query("kind == 'neuron'").set_index(["site", "step"]).spikes
+    frame = report.steps.query("kind == 'neuron'").set_index(["site", "step"]).total_spikes
     assert by_step.to_dict() == frame.to_dict()
 
 

@@ -151,9 +151,9 @@ def test_steps_add_up_what_is_known_and_name_the_rest():
     table = breakdown_table(report_of(PARTLY), Axis.step)
     # per sample; the stem's 10 synops at each step
     assert table.rows == (
-        ("t=0", 1.5, 0.3, 8.0),
-        ("t=1", 1.0, 0.2, 7.0),
-        ("t=2", 2.0, 0.4, 9.0),
+        ("t=1", 1.5, 0.3, 8.0),
+        ("t=2", 1.0, 0.2, 7.0),
+        ("t=3", 2.0, 0.4, 9.0),
     )
     assert table.sentence.endswith("By step: not known for tokens, last.")
 
@@ -161,7 +161,7 @@ def test_steps_add_up_what_is_known_and_name_the_rest():
 def test_where_no_step_is_known_there_are_no_figures_of_steps():
     run = replace(PARTLY, sites=(TOKENS,), neurons=(LAST,))
     table = breakdown_table(report_of(run), Axis.step)
-    assert table.rows == tuple((f"t={step}", None, None, None) for step in range(3))
+    assert table.rows == tuple((f"t={step}", None, None, None) for step in (1, 2, 3))
     assert "By step: not known for tokens, last." in printed(report_of(run), Axis.step)
     page = html_page(report_of(run))
     assert "rates-by-step" not in page
@@ -171,7 +171,7 @@ def test_where_no_step_is_known_there_are_no_figures_of_steps():
 
 def test_frames_of_steps_have_no_rows_of_what_is_not_known():
     frame = report_of(PARTLY).steps
-    assert frame[frame.kind == "site"].groupby("site").synops.sum().to_dict() == {
+    assert frame[frame.kind == "site"].groupby("site").total_synops.sum().to_dict() == {
         "stem": 30, "layer": 18,
     }  # fmt: skip
     assert set(frame[frame.kind == "neuron"].site) == {"first"}
@@ -181,7 +181,7 @@ def test_samples_show_the_stem_at_every_step():
     frame = report_of(KNOWN).samples
     stem = frame[(frame.kind == "site") & (frame.site == "stem")]
     assert stem["count"].tolist() == [4, 4, 4, 6, 6, 6]
-    assert stem.step.tolist() == [0, 1, 2, 0, 1, 2]
+    assert stem.step.tolist() == [1, 2, 3, 1, 2, 3]
 
 
 def test_the_energy_of_a_sample_has_the_stem_at_every_step():
