@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import zipfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from gac.errors import InputError
 
 
 def read_archive(path: Path) -> Any:
-    """What ``torch.save`` wrote, restricted to tensors and plain values.
+    """What ``torch.save`` wrote, restricted to tensors, plain values and what lies beside weights.
 
+    That is ``argparse.Namespace`` and numbers and arrays of numpy, which hold data only.
     The zip directory is checked before anything is loaded: entries are stored as they are and
     together no larger than the file, so no header can claim memory; torch itself compares the
     size of each storage with its entry. The format torch wrote before version 1.6 keeps its
@@ -25,16 +28,41 @@ def read_archive(path: Path) -> Any:
     """
     _check_zip(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_beside_weights()):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"{path} is damaged or holds more than tensors and plain values, which could be code; "
-            f"nothing of it was run: {_first_line(error)}"
+            f"nothing of it was run: {_first_line(error)}; torch.save(model.state_dict(), FILE) "
+            "writes weights alone"
         ) from error
     except Exception as error:  # a damaged or hostile file can raise anything
         raise InputError(
             f"{path} is damaged or no torch checkpoint: {_first_line(error)}"
         ) from error
+
+
+def _beside_weights() -> list[Any]:
+    """Classes and functions that a file may name, besides torch's own; each makes data only."""
+    kinds = {type(np.dtype(code)) for code in "?bhilqBHILQefdgFDGSU"}
+    found: list[Any] = [argparse.Namespace, np.ndarray, np.dtype, *kinds]
+    for home in ("numpy._core.multiarray", "numpy.core.multiarray"):  # numpy 2 and 1
+        found += [(_scalar, f"{home}.scalar"), (_array, f"{home}._reconstruct")]
+    return found
+
+
+def _scalar(dtype: np.dtype[Any], content: bytes) -> Any:
+    """A number of numpy from its bytes, in the place of the function that numpy names."""
+    if dtype.hasobject or len(content) != dtype.itemsize:
+        raise ValueError("a number of numpy that is none")
+    return np.frombuffer(content, dtype)[0]
+
+
+def _array(kind: type, shape: tuple[int, ...], _code: bytes) -> Any:
+    """An empty array, as numpy's pickles begin one; a claimed size is given no memory."""
+    if kind is not np.ndarray or shape != (0,):
+        raise ValueError("an array of numpy that does not begin empty")
+    return np.ndarray((0,), np.int8)
 
 
 def _check_zip(path: Path) -> None:
@@ -81,4 +109,4 @@ def _first_line(error: BaseException) -> str:
     """The sentence of torch's message that says what happened; the rest is advice."""
     text = str(error) or type(error).__name__
     marker = "WeightsUnpickler error: "
-    return text.split(marker)[-1].split("\n")[0].split(". ")[0]
+    return text.split(marker)[-1].strip().split("\n")[0].split(". ")[0]

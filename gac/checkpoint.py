@@ -14,8 +14,9 @@ from gac.errors import InputError
 from gac.files import save_archive
 from gac.metadata import Metadata
 from gac.msresnet import MSResNet
-from gac.official import find_layout, load_state, without_prefix
+from gac.official import find_layout, load_state
 from gac.plain import from_plain, to_plain
+from gac.saved import weights_in, without_prefixes
 from gac.state import assemble, check_names, check_tensors, precision_notes, skeleton
 
 FORMAT = "gac-energy checkpoint"
@@ -113,11 +114,10 @@ def _completed(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _official(content: Mapping[str, Any], steps: int | None) -> Checkpoint:
-    for wrapper in ("state_dict", "model"):
-        if isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    model = load_state(content, steps)
-    layout = find_layout(without_prefix(content))
+    saved = weights_in(content)
+    state = without_prefixes(saved.state)
+    layout = find_layout(state)  # another network's weights are told by their names
+    model = load_state(state, steps)
     classes = model.config.classes
     fitting = [name for name in layout.data_sets if DATASETS[name].classes == classes]
     usual = (*fitting, *layout.data_sets)[0]
@@ -125,7 +125,8 @@ def _official(content: Mapping[str, Any], steps: int | None) -> Checkpoint:
         f"released state dict ({layout.name} layout): strides, neuron and input size are the "
         "family's",
         f"its preprocessing is unknown; the usual one of {usual} is assumed",
-        *precision_notes(content),
+        *saved.notes,
+        *precision_notes(state),
     )
     return Checkpoint(
         model=model,

@@ -14,6 +14,7 @@ from gac.config import MSResNetConfig
 from gac.errors import InputError
 from gac.msresnet import MSResNet
 from gac.official_keys import LAYOUTS, Layout
+from gac.saved import without_prefixes
 from gac.state import assemble, check_names, check_tensors, listed, skeleton
 
 
@@ -22,7 +23,8 @@ def load_state(state_dict: Mapping[str, Tensor], steps: int | None = None) -> MS
 
     Classes, steps, encoder, kernels, widths and depth follow from keys and shapes. What does
     not (strides, neuron, input size) is that of the layout's family, CIFAR or ImageNet. All
-    names of a tensor must be there and agree. A ``module.`` in front of every key is dropped.
+    names of a tensor must be there and agree. What data parallelism
+    and the like put in front of every key is dropped.
 
     Args:
         state_dict: Released keys to tensors; left as it is. 16-bit weights are widened.
@@ -35,7 +37,7 @@ def load_state(state_dict: Mapping[str, Tensor], steps: int | None = None) -> MS
     """
     if not isinstance(state_dict, Mapping):
         raise InputError(f"expected a state dict, got {type(state_dict).__name__}")
-    state = without_prefix(check_tensors(state_dict))
+    state = without_prefixes(check_tensors(state_dict))
     layout = find_layout(state)
     model = skeleton(_infer_config(layout, state, steps))
     pairs = list(_pairs(layout, model))
@@ -75,20 +77,14 @@ def find_layout(state: Mapping[str, object]) -> Layout:
         InputError: If neither.
     """
     for layout in LAYOUTS:
-        if any(key.startswith(layout.marker) for key in state):
+        if any(str(key).startswith(layout.marker) for key in state):
             return layout
     markers = " nor ".join(f"{layout.marker}* ({layout.name})" for layout in LAYOUTS)
     raise InputError(
-        f"not a GAC MS-ResNet: the state dict has neither {markers}; "
-        f"its keys are {listed(state) or 'none'}"
+        f"not a GAC MS-ResNet: the state dict has neither {markers}; its keys are "
+        f"{listed(map(str, state)) or 'none'}; a network of your own is built by --model "
+        "package.module:function, which takes this file for its weights"
     )
-
-
-def without_prefix(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Drops the leading ``module.`` of DistributedDataParallel where every key has it."""
-    if all(key.startswith("module.") for key in state):
-        return {key.removeprefix("module."): tensor for key, tensor in state.items()}
-    return dict(state)
 
 
 def _pairs(layout: Layout, model: MSResNet) -> Iterator[tuple[str, str]]:

@@ -6,7 +6,7 @@ Its batches come from another such function, or from a data set by name.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
@@ -18,16 +18,14 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from analysis.cli.subject import RANDOM_INPUT, ImagesOf, Subject, drawn, sha256
+from analysis.cli.weights import load_weights
 from analysis.errors import InputError
-from gac.archive import read_archive
 from gac.data import data_source, load_data
 
 if TYPE_CHECKING:
     from analysis.cli.job import Job
     from analysis.cli.processes import Place
     from gac.metadata import Preprocessing
-
-_WRAPPERS = ("state_dict", "model", "model_state_dict", "state")  # keys that usually hold weights
 
 
 def from_functions(job: Job, weights: Path | None) -> Subject:
@@ -44,7 +42,7 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
             "--model needs its samples: --data package.module:loader, or the name of a data set"
         )
     data = job.data
-    model = _model(str(job.model), weights)
+    model, notes = _model(str(job.model), weights)
     shown, of, more = _shown(job, data)
 
     def of_one_process(place: Place) -> Iterable[Any]:
@@ -59,7 +57,7 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
         samples=job.samples,
         of=of,
         example=lambda: _one(next(iter(_shown(job, data)[0]))),
-        facts={**_facts(str(job.model), model, weights), **more},
+        facts={**_facts(str(job.model), model, weights, notes), **more},
         settings={
             "steps": job.steps,
             "samples": job.samples,
@@ -71,13 +69,14 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
     )
 
 
-def _model(place: str, weights: Path | None) -> nn.Module:
+def _model(place: str, weights: Path | None) -> tuple[nn.Module, list[str]]:
+    """What a function of the user's builds, with the weights of a file, and what to say of both."""
     model: object = found(place, "--model")()
     if not isinstance(model, nn.Module):
         raise InputError(f"--model {place} gave a {type(model).__name__}, not a torch module")
-    if weights is not None:
-        load_weights(model, weights)
-    return model
+    if weights is None:
+        return model, ["no weights file: as the function built it"]
+    return model, load_weights(model, weights, option=f"--model {place}")
 
 
 def _forward(place: str, model: nn.Module) -> Callable[..., Any]:
@@ -116,17 +115,21 @@ def _batches(place: str) -> Iterable[Any]:
     return batches
 
 
-def _facts(place: str, model: nn.Module, weights: Path | None) -> dict[str, Any]:
+def _facts(
+    place: str, model: nn.Module, weights: Path | None, notes: Sequence[str]
+) -> dict[str, Any]:
     parameters = sum(parameter.numel() for parameter in model.parameters())
     facts = {
         "model": f"{place.rpartition(':')[2]}, {parameters:,} parameters",
         "method": place,
         "parameters": parameters,
     }
-    if weights is None:
-        return {**facts, "notes": ["no weights file: as the function built it"]}
-    file = {"checkpoint": weights.name, "checkpoint_sha256": sha256(weights)}
-    return {**file, **facts, "notes": []}
+    file = (
+        {}
+        if weights is None
+        else {"checkpoint": weights.name, "checkpoint_sha256": sha256(weights)}
+    )
+    return {**file, **facts, "notes": [*notes]}
 
 
 def found(place: str, option: str) -> Any:
@@ -149,27 +152,6 @@ def found(place: str, option: str) -> Any:
     except AttributeError as error:
         known = ", ".join(n for n in vars(holder) if not n.startswith("_"))
         raise InputError(f"{option} {place}: {module} has no {name!r}; it has: {known}") from error
-
-
-def load_weights(model: nn.Module, file: Path) -> None:
-    """Loads a state dict, strictly; also one wrapped in a checkpoint or by data parallelism.
-
-    Raises:
-        InputError: If the file holds none, or another network's.
-    """
-    content = read_archive(file)
-    for key in _WRAPPERS:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-            break
-    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise InputError(f"{file.name} holds no state dict (names -> tensors)")
-    state = {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
-    try:
-        model.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:400]
-        raise InputError(f"{file.name} does not fit the model: {reason}") from error
 
 
 def _one(batch: Any) -> Tensor:

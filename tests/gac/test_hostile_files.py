@@ -5,6 +5,7 @@ import struct
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -22,6 +23,20 @@ class Code:
 
     def __reduce__(self):
         return (Path.touch, (Path(self.folder) / MARKER,))
+
+
+class Claims:
+    """An array of numpy that says it has 10 GB."""
+
+    def __reduce__(self):
+        return (np.ones(1).__reduce__()[0], (np.ndarray, (10**10,), b"b"))
+
+
+class Number:
+    """A number of numpy of the type that holds objects."""
+
+    def __reduce__(self):
+        return (np.float64(1).__reduce__()[0], (np.dtype("O"), b"12345678"))
 
 
 def _saved(content):
@@ -117,9 +132,28 @@ FILES = {
     "list": (_saved([1, 2, 3]), "holds a list, not a checkpoint"),
     "tensor": (_saved(torch.zeros(3)), "holds a Tensor, not a checkpoint"),
     "number": (_saved(3), "holds a int, not a checkpoint"),
-    "another network": (_torch_network, "not a GAC MS-ResNet"),
-    "empty dict": (_saved({}), "not a GAC MS-ResNet"),
-    "strange keys": (_saved({("a", 1): torch.zeros(1)}), "not plain tensors"),
+    "another network": (
+        _torch_network,
+        "not a GAC MS-ResNet.* its keys are conv1.weight, bn1.weight.*--model package.module:fun",
+    ),
+    "weights under no known key": (
+        _saved({"weights": {"fc": torch.zeros(1)}, "epoch": 3}),
+        "holds no weights .* its keys are weights, epoch",
+    ),
+    "array that claims 10 GB": (
+        _saved(lambda path: {"a": Claims(), "state_dict": {"w": torch.zeros(1)}}),
+        "damaged.* begin empty",
+    ),
+    "array of objects": (
+        _saved({"a": np.array([print], dtype=object)}),
+        "could be code; nothing",
+    ),
+    "number of objects": (
+        _saved({"a": Number()}),
+        "could be code; nothing .*ObjectDType",
+    ),
+    "empty dict": (_saved({}), "holds no weights .* its keys are none"),
+    "strange keys": (_saved({("a", 1): torch.zeros(1)}), "not a GAC MS-ResNet"),
     "storage of 10 GB": (_storage_of_ten_gigabytes, "damaged"),
     "directory of 10 GB": (_directory_of_ten_gigabytes, "claims 12,884,9.* refused"),
     "packed": (_packed, "claims 10,000,000 bytes of content or packs it"),

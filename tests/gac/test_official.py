@@ -198,7 +198,7 @@ NORM = "layer2.0.bn2.seqbn.module.weight"
             r"not plain tensors .*: fc1\.bias$",
         ),
         (lambda s: s.update({3: torch.zeros(1)}), r"not plain tensors .*: 3$"),
-        (lambda s: s.clear(), r"not a GAC MS-ResNet: .* its keys are none$"),
+        (lambda s: s.clear(), r"not a GAC MS-ResNet: .* its keys are none; a network of your own"),
     ],
 )
 def test_a_spoilt_state_dict_is_refused_by_the_name_of_the_key(small, spoil, message):
