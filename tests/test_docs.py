@@ -98,7 +98,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     yield tmp_path
-    for name in ("mynet", "test_energy", "eventnet", "dvsnet"):
+    for name in ("mynet", "test_energy", "eventnet", "dvsnet", "sjnet", "snnnet"):
         sys.modules.pop(name, None)
 
 
