@@ -7,7 +7,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+
+import typer
 
 ROOT = Path(__file__).parent.parent
 WIDTH = "120"
@@ -22,7 +26,7 @@ MODULES = {
     "gac-eval": "analysis.cli.evaluate",
     "paper": "analysis.cli.paper",
 }
-MARKDOWN = {"paper"}  # programs whose output is part of the page, not a listing
+MARKDOWN = {"paper", "options"}  # what is part of the page as it is, not a listing
 # page, marker, a program where it is not gac-analyze, and its arguments
 BLOCKS = (
     ("README.md", "demo", ()),
@@ -31,12 +35,17 @@ BLOCKS = (
      ("--arch", "msresnet18", "--rates", "0.2")),
     ("docs/reference/command-line.md", "train help", ("gac-train", "--help")),
     ("docs/reference/command-line.md", "eval help", ("gac-eval", "--help")),
+    ("docs/reference/options.md", "gac-analyze options", ("options", "gac-analyze")),
+    ("docs/reference/options.md", "gac-train options", ("options", "gac-train")),
+    ("docs/reference/options.md", "gac-eval options", ("options", "gac-eval")),
     ("reports/README.md", "paper", ("paper",)),
 )  # fmt: skip
 
 
 def printed(*arguments: str) -> str:
     """What a program prints; without arguments, `gac-analyze` for the shipped network."""
+    if arguments[:1] == ("options",):
+        return "\n".join(options(arguments[1]))
     program, *rest = arguments if arguments[:1] and arguments[0] in MODULES else (
         "gac-analyze", *arguments,
     )  # fmt: skip
@@ -46,6 +55,18 @@ def printed(*arguments: str) -> str:
     )
     text = done.stdout.replace(f"python -m {MODULES[program]}", program)
     return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def options(program: str) -> Iterator[str]:
+    """Every option of a command with an address of its own: what it takes and what it does."""
+    app = import_module(MODULES[program]).app
+    for option in typer.main.get_command(app).params:
+        name = max(option.opts, key=len)
+        if name.startswith("--"):
+            takes = f" {option.metavar}" if option.metavar else ""
+            anchor = f"{program}-{name.removeprefix('--')}"
+            yield f"#### `{name}{takes}` {{ #{anchor} }}"
+            yield f"\n{' '.join((option.help or '').split())}\n"
 
 
 def parts(page: str, marker: str) -> tuple[str, str, str]:
