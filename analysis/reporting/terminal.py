@@ -27,35 +27,38 @@ def print_table(table: Table, console: Console) -> None:
 
 
 def terminal_tables(table: Table, width: int) -> list[RichTable]:
-    """A table for `rich`; a wide one as several, each with the first column.
+    """A table for `rich`; a wide one without bars, or as several, each with the first column.
 
     Numbers stand whole. Words are broken into lines, the last column of them alone.
     """
-    widths = [_width(table, place) + _GAP for place in range(len(table.columns))]
+    for bar in (_BAR, 0):
+        widths = [_width(table, place, bar) + _GAP for place in range(len(table.columns))]
+        if sum(widths) <= width + _GAP:
+            break
     beside = width + _GAP - max(widths[1:], default=0)
     widths[0] = min(widths[0], max(beside, _NAME), max(width // 2, _NAME))
     parts = table.in_parts(widths, width + _GAP)
     return [
-        _drawn(part, table.title if number == 0 else f"{table.title}, continued", widths[0] - _GAP)
+        _drawn(part, f"{table.title}, continued" if number else table.title, widths[0] - _GAP, bar)
         for number, part in enumerate(parts)
     ]
 
 
-def _width(table: Table, place: int) -> int:
+def _width(table: Table, place: int, bar: int) -> int:
     column = table.columns[place]
-    cells = [cell_len(_cell(row[place], column).plain) for row in table.rows]
+    cells = [cell_len(_cell(row[place], column, bar).plain) for row in table.rows]
     widest = max([cell_len(column.heading), *cells])
     wraps = place > 0 and not column.numeric
     return min(widest, _WORDS) if wraps else widest
 
 
-def _drawn(table: Table, title: str, first: int) -> RichTable:
+def _drawn(table: Table, title: str, first: int, bar: int) -> RichTable:
     drawn = RichTable(
         title=title, title_justify="left", title_style="bold", box=None, pad_edge=False
     )
     drawn.add_column(table.columns[0].heading, overflow="fold", max_width=first)
     for column in table.columns[1:]:
-        right = column.numeric and column.kind != "share"
+        right = column.numeric and (column.kind != "share" or not bar)
         drawn.add_column(
             column.heading,
             justify="right" if right else "left",
@@ -64,15 +67,15 @@ def _drawn(table: Table, title: str, first: int) -> RichTable:
         )
     for row in table.rows:
         drawn.add_row(
-            *(_cell(cell, column) for cell, column in zip(row, table.columns, strict=True))
+            *(_cell(cell, column, bar) for cell, column in zip(row, table.columns, strict=True))
         )
     return drawn
 
 
-def _cell(cell: Cell, column: Column) -> Text:
+def _cell(cell: Cell, column: Column, bar: int) -> Text:
     words = shown(cell, column.kind)
-    if column.kind == "share" and not isinstance(cell, str):
-        words = f"{'█' * round(_BAR * max(number(cell), 0.0)):{_BAR}} {words:>7}"
+    if column.kind == "share" and bar and not isinstance(cell, str):
+        words = f"{'█' * round(bar * max(number(cell), 0.0)):{bar}} {words:>7}"
     return Text(words)
 
 
