@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.counting.neurons import Neurons
+from analysis.errors import from_extra
 
 _PRODUCTS = ("conv", "mm", "matmul", "linear", "attention", "lstm", "gru", "rnn", "einsum")
 
@@ -77,7 +78,8 @@ def _flop_counter(model: nn.Module, inputs: tuple[Any, ...]) -> Found:
 
 def _fvcore(model: nn.Module, inputs: tuple[Any, ...]) -> Found:
     """Counts on a traced graph; a module's figure includes those inside it."""
-    from fvcore.nn import FlopCountAnalysis
+    with from_extra("crosscheck"):
+        from fvcore.nn import FlopCountAnalysis
 
     analysis = FlopCountAnalysis(model, inputs)
     analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
@@ -101,7 +103,8 @@ def _multiplies(operation: str) -> bool:
 
 def _thop(model: nn.Module, inputs: tuple[Any, ...]) -> Found:
     """Counts by module class: no subclasses, no functional products."""
-    import thop
+    with from_extra("crosscheck"):
+        import thop
 
     total, _, tree = thop.profile(model, inputs, verbose=False, ret_layer_info=True)
     own: Counter[nn.Module] = Counter()

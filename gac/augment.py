@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from gac.errors import InputError
+from gac.errors import InputError, from_extra
 from gac.metadata import Preprocessing
 from gac.order import Draw
 from gac.pictures import Samples, fit, normalise
@@ -52,7 +52,8 @@ def picture_changes(config: TrainConfig, how: Preprocessing) -> Callable[[Any], 
     Raises:
         InputError: If pictures would be interpolated or recoloured where there are events.
     """
-    from torchvision.transforms import v2
+    with from_extra("data"):
+        from torchvision.transforms import v2
 
     if how.events is not None and (config.random_resize or config.autoaugment != "none"):
         raise InputError(
@@ -97,8 +98,9 @@ def mixed(
     Returns:
         Images, and class probabilities ``(B, classes)``.
     """
-    from torchvision import tv_tensors
-    from torchvision.transforms import v2
+    with from_extra("data"):
+        from torchvision import tv_tensors
+        from torchvision.transforms import v2
 
     if config.cutmix_draw == "epoch":
         with drawing(config.seed, "mix-epoch", place[0]):

@@ -11,11 +11,13 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch.utils.data import TensorDataset
-from torchvision import datasets
 
-from gac.errors import InputError
+from gac.errors import InputError, from_extra
 from gac.metadata import Preprocessing, Split
 from gac.pictures import Samples
+
+with from_extra("data"):
+    from torchvision import datasets
 
 
 class _AnyFiles:

@@ -1,5 +1,8 @@
 """The one exception whose message is written for the person at the keyboard."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(ValueError):
     """Something the caller gave cannot be used; the message is one line that says why.
@@ -13,3 +16,19 @@ class InputError(ValueError):
         if "Original Traceback" in message:
             message = message.rpartition("gac.errors.InputError: ")[2].strip()
         super().__init__(message)
+
+
+@contextmanager
+def from_extra(extra: str) -> Iterator[None]:
+    """What is imported inside comes with an extra of this package; it may not be installed.
+
+    Raises:
+        InputError: If it isn't; with the command that installs it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        raise InputError(
+            f"this needs {package}, which is not installed: pip install 'gac-energy[{extra}]'"
+        ) from error

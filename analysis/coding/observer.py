@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from analysis.coding.information import as_labels
 from analysis.coding.trains import as_array, as_trains
-from analysis.errors import InputError
+from analysis.errors import InputError, from_extra
 from analysis.estimates import Estimate, proportion
 
 FOLDS = 5
@@ -40,9 +40,10 @@ def readout_hits(trains: Any, labels: Any, *, seed: int = 0) -> NDArray[np.bool_
     Raises:
         InputError: If the trains are none, or the labels do not fit them.
     """
-    from sklearn.linear_model import RidgeClassifier
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-    from threadpoolctl import threadpool_limits
+    with from_extra("data"):
+        from sklearn.linear_model import RidgeClassifier
+        from sklearn.model_selection import StratifiedKFold, cross_val_predict
+        from threadpoolctl import threadpool_limits
 
     array = as_trains(trains)
     classes = as_labels(labels, len(array))

@@ -7,6 +7,8 @@ imported on first use.
 from importlib import import_module
 from typing import Any
 
+from analysis.errors import from_extra
+
 _HOME = {
     "Drawing": "drawing",
     "ablation_accuracies": "ablations",
@@ -52,7 +54,8 @@ __all__ = list(_HOME)
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"analysis.drawings.{_HOME[name]}"), name)
+    with from_extra("draw"):
+        return getattr(import_module(f"analysis.drawings.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
