@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import cast, get_args
 
 import typer
@@ -13,6 +12,7 @@ from analysis.cli import output_options as out
 from analysis.cli.errors import run
 from analysis.cli.grouped_help import OneScreen, application
 from analysis.cli.idle import refuse_idle
+from analysis.cli.question import Question, asked_of, parse_shape
 from analysis.energy import conventions
 from analysis.energy import technology as technologies
 from analysis.errors import InputError
@@ -33,7 +33,9 @@ app = application()
   gac-analyze last.pth --budget budget.toml                  for continuous integration
   gac-analyze weights.pth --model my.net:build --data my.data:test --steps 4
   torchrun --no-python --nproc-per-node 2 gac-analyze last.pth
-Exit status: 0 fine, 1 budget broken, 2 bad input, 130 stopped by Ctrl-C.""",
+  gac-analyze --model my.net:build --rates 0.1 --input-shape 3,32,32
+Exit status: 0 fine, 1 budget broken, 2 bad input, 70 an error in the model, its loader or here,
+130 stopped by Ctrl-C.""",
 )
 def analyze(
     context: typer.Context,
@@ -47,6 +49,7 @@ def analyze(
     time_layout: opt.TimeOrder = None,
     loop: opt.Loop = False,
     forward: opt.Forward = None,
+    input_shape: opt.InputShape = None,
     kinds: opt.InputKinds = None,
     samples: opt.Samples = None,
     until_ci: opt.UntilCi = None,
@@ -116,28 +119,35 @@ def analyze(
         raise InputError(f"--ann takes a share of zero activations from 0 to 1, got {ann}")
     wanted = Wanted(memory=memory, zeros=ann, versus=other)
     files = tuple(inputs or ())
-    if arch is not None:
-        _only_architecture(files, rates, solve_rate)
-        refuse_idle(context, files, arch=True)
-        from analysis.cli.question import Question
-
-        question = Question(name=arch, steps=steps, rates=rates, solve=solve_rate, wanted=wanted)
-        from analysis.cli.architecture import answer
-
-        answer(question, rule, prices, output)
-        return
-    if rates is not None or solve_rate is not None:
-        raise InputError("--rates and --solve-rate need an architecture: --arch NAME")
-    refuse_idle(context, files, arch=False)
+    roles = dict(_role(text) for text in role or ())
+    inputs_are = dict(_kind(text) for text in kinds or ())
     if model is None and (neurons or time_layout or loop or forward):
         raise InputError(
             "--neurons, --time-layout, --loop and --forward are for a model of your own: --model"
         )
+    layout = None if time_layout is None else time_layout.value
+    shape = None if input_shape is None else parse_shape(input_shape)
+    if arch is not None or rates is not None or solve_rate is not None:
+        of, subject = asked_of(arch, model, files, rates, solve_rate)
+        refuse_idle(context, files, without_data=of)
+        options = {
+            "roles": roles, "neurons": tuple(neurons or ()), "time_layout": layout, "loop": loop,
+            "inputs": inputs_are or "auto",
+        }  # fmt: skip
+        question = Question(
+            name=subject, of=of, shape=shape, options=options if of == "model" else {},
+            forward=forward, steps=steps, rates=rates, solve=solve_rate, wanted=wanted,
+        )  # fmt: skip
+        from analysis.cli.architecture import answer
+
+        answer(question, rule, prices, output)
+        return
+    refuse_idle(context, files)
+    if shape is not None and not (model is not None and data == "random"):
+        raise InputError("--input-shape needs --model with --data random, or --rates")
     if crosscheck and (loop or forward):
         raise InputError("--crosscheck runs the model once: leave out --loop and --forward")
     until = None if until_ci is None else _share(until_ci)
-    roles = dict(_role(text) for text in role or ())
-    inputs_are = dict(_kind(text) for text in kinds or ())
     from analysis.cli.gate import Gate
     from analysis.cli.job import Job
     from analysis.cli.present import Wish, present
@@ -159,7 +169,8 @@ def analyze(
         model=model,
         roles=roles,
         neurons=tuple(neurons or ()),
-        time_layout=None if time_layout is None else time_layout.value,
+        time_layout=layout,
+        shape=shape,
         loop=loop,
         forward=forward,
         kinds=inputs_are,
@@ -232,13 +243,6 @@ def _kind(text: str) -> tuple[str, InputKind]:
         known = ", ".join(get_args(InputKind))
         raise InputError(f"--input takes [NAME=]KIND with one of {known}, not {text!r}")
     return pattern or "*", cast(InputKind, kind)
-
-
-def _only_architecture(inputs: tuple[Path, ...], rates: str | None, solve: str | None) -> None:
-    if inputs:
-        raise InputError("give a checkpoint or --arch, not both")
-    if rates is None and solve is None:
-        raise InputError("--arch needs --rates, or --solve-rate with an energy")
 
 
 def main() -> None:

@@ -1,25 +1,26 @@
-"""`gac-analyze --arch`: the energy of an architecture at stated rates, without any data."""
+"""The energy of a network at stated rates, and the rates that energies need; without any data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
-import gac
+from analysis.cli.catalogue import built
+from analysis.cli.custom import own_forward, own_model
 from analysis.cli.provenance import made_by
 from analysis.cli.question import Question
 from analysis.energy.conventions import PRESETS, Convention
-from analysis.energy.estimate import MARK, parse_energy, solve_rate
+from analysis.energy.estimate import MARK, Solved, parse_energy, solve_rate
 from analysis.energy.technology import Technology
 from analysis.files import make_folder
 from analysis.pipeline import estimate
 from analysis.reporting.energy_sections import energy_sections, published_energies
 from analysis.reporting.folder import write_report, write_tables
-from analysis.reporting.published_tables import bookings_table, contents_table
+from analysis.reporting.published_tables import CANNOT, bookings_table, contents_table
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import conventions_table, parts_table
 from analysis.reporting.sections import Section
@@ -27,6 +28,7 @@ from analysis.reporting.summary import priced_by, print_section
 from analysis.reporting.tables import Column, Table
 from analysis.reporting.terminal import print_table
 from analysis.reporting.text import joules
+from analysis.reporting.writers import read_report
 
 
 def answer(asked: Question, rule: Convention, prices: Technology, output: Path | None) -> None:
@@ -64,21 +66,35 @@ def _write(report: Report, asked: Question, output: Path) -> list[Path]:
 
 
 def _estimated(asked: Question, rule: Convention, prices: Technology) -> Report:
-    model = gac.build(asked.name, **({} if asked.steps is None else {"steps": asked.steps}))
-    side = model.config.image_size
+    """The network at the rates that are stated, or as a report has it."""
+    if asked.of == "report":
+        return read_report(asked.name).under(rule, prices)
+    steps: int | None
+    if asked.of == "arch":
+        entry = built(asked.name, asked.steps, asked.shape)
+        model, shape, steps = entry.model, entry.shape, entry.steps
+    else:
+        model, shape, steps = own_model(asked.name), asked.shape or (), asked.steps
+    forward = {} if asked.forward is None else {"forward": own_forward(asked.forward, model)}
+    size = " x ".join(map(str, shape[-2:] if asked.of == "arch" else shape))
+    what = "image" if asked.of == "arch" else "input"
     return estimate(
         model,
-        (model.config.in_channels, side, side),
+        shape,
         asked.parsed_rates,
         convention=rule,
         technology=prices,
-        provenance=made_by("gac-analyze") | {"model": f"{asked.name}, image {side} x {side}"},
+        steps=steps,
+        provenance=made_by("gac-analyze") | {"model": f"{asked.name}, {what} {size}"},
+        **asked.options,
+        **forward,
     )
 
 
 def _print(report: Report, asked: Question, console: Console) -> None:
     """By convention and by part if rates are stated; the rates that energies need."""
-    console.print(Text(f"{asked.name}, T = {report.run.steps}: {MARK}", style="bold"))
+    whence = MARK if asked.of != "report" else "its operations, at the rate that an energy needs"
+    console.print(Text(f"{asked.name}, T = {report.run.steps}: {whence}", style="bold"))
     if asked.rates is not None:
         console.print(f"rates: {asked.rates} (non-zero inputs of each layer after the stem)")
     for table in _tables(report, asked):
@@ -124,4 +140,19 @@ def _solved_table(report: Report, energy_pj: Fraction, who: str) -> Table:
             Column(name="reason", heading="why there is none"),
         ),
         rows=tuple((s.convention, "cannot" if s.rate is None else s.rate, s.reason) for s in found),
+        sentence=_verdict(report, energy_pj, found),
+    )
+
+
+def _verdict(report: Report, energy_pj: Fraction, found: Sequence[Solved]) -> str:
+    """What an energy can be of a network, in words."""
+    energy = joules(float(energy_pj), digits=4)
+    contents = contents_table(report.run, energy_pj, report.technology, "")
+    too_much = [f"{part} ({booked})" for part, booked, _, said in contents.rows if said == CANNOT]
+    parts = f"{energy} cannot contain {', '.join(too_much)}. " if too_much else ""
+    able = [f"{s.convention} at {s.rate:.4f}" for s in found if s.rate is not None]
+    if not able:
+        return f"{parts}No rate gives {energy} under any convention here."
+    return f"{parts}One rate gives {energy} under {len(able)} of {len(found)} conventions: " + (
+        ", ".join(able) + "."
     )

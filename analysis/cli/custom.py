@@ -6,8 +6,8 @@ Its batches come from another such function, or from a data set by name.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +21,7 @@ from analysis.cli.subject import RANDOM_INPUT, ImagesOf, Subject, drawn, sha256
 from analysis.cli.weights import load_weights
 from analysis.errors import InputError
 from gac.data import data_source, load_data
+from gac.pictures import NOISE_SAMPLES
 
 if TYPE_CHECKING:
     from analysis.cli.job import Job
@@ -39,7 +40,8 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
     """
     if job.data is None:
         raise InputError(
-            "--model needs its samples: --data package.module:loader, or the name of a data set"
+            "--model needs its samples: --data package.module:loader, or the name of a data set; "
+            "without any: --rates RATE --input-shape C,H,W"
         )
     data = job.data
     model, notes = _model(str(job.model), weights)
@@ -64,22 +66,32 @@ def from_functions(job: Job, weights: Path | None) -> Subject:
             "neurons": job.neurons,
             "time_layout": job.time_layout,
             "loop": job.loop,
-            "forward": None if job.forward is None else _forward(job.forward, model),
+            "forward": None if job.forward is None else own_forward(job.forward, model),
         },
     )
 
 
-def _model(place: str, weights: Path | None) -> tuple[nn.Module, list[str]]:
-    """What a function of the user's builds, with the weights of a file, and what to say of both."""
+def own_model(place: str) -> nn.Module:
+    """What a function of the user's builds.
+
+    Raises:
+        InputError: If there is no such function, or it gives no model.
+    """
     model: object = found(place, "--model")()
     if not isinstance(model, nn.Module):
         raise InputError(f"--model {place} gave a {type(model).__name__}, not a torch module")
+    return model
+
+
+def _model(place: str, weights: Path | None) -> tuple[nn.Module, list[str]]:
+    """A model with the weights of a file, and what to say of both."""
+    model = own_model(place)
     if weights is None:
         return model, ["no weights file: as the function built it"]
     return model, load_weights(model, weights, option=f"--model {place}")
 
 
-def _forward(place: str, model: nn.Module) -> Callable[..., Any]:
+def own_forward(place: str, model: nn.Module) -> Callable[..., Any]:
     """A function of the user's that gets the model before the inputs."""
     function = found(place, "--forward")
     if not callable(function):
@@ -91,12 +103,30 @@ def _shown(job: Job, data: str) -> tuple[Iterable[Any], tuple[str, int | None], 
     """The batches, what they are of, and what the report has to say of them."""
     if ":" in data:
         return _batches(data), (data, None), {}
+    if job.shape is not None:
+        return _Noise(job), (RANDOM_INPUT, None), {}
     how = _usual(data, job.steps)
     everything = load_data(data, preprocessing=how, root=job.data_root, seed=job.seed)
     loader: DataLoader[Any] = DataLoader(drawn(everything, job), job.batch_size)
     title = RANDOM_INPUT if everything.random else f"{data} test"
     shown = loader if everything.labelled else ImagesOf(loader)
     return shown, (title, len(everything)), {"preprocessing": asdict(how)}
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """Batches of normal noise in the shape that was asked for; the batch size changes no value."""
+
+    job: Job
+
+    def __iter__(self) -> Iterator[Tensor]:
+        shape = self.job.shape or ()
+        generator = torch.Generator().manual_seed(self.job.seed)
+        left = self.job.samples or NOISE_SAMPLES
+        while left > 0:
+            size = min(left, self.job.batch_size)
+            yield torch.stack([torch.randn(shape, generator=generator) for _ in range(size)])
+            left -= size
 
 
 def _usual(data: str, steps: int | None) -> Preprocessing:

@@ -12,8 +12,8 @@ from analysis.errors import InputError
 _OF_A_RUN = frozenset(
     (
         "data", "data_root", "model", "role", "neurons", "time_layout", "loop", "forward",
-        "kinds", "samples", "until_ci", "batch_size", "dtype", "device", "threads", "seed",
-        "crosscheck", "flips",
+        "input_shape", "kinds", "samples", "until_ci", "batch_size", "dtype", "device", "threads",
+        "seed", "crosscheck", "flips",
     )
 )  # fmt: skip
 _OF_A_REPORT = frozenset(
@@ -22,22 +22,30 @@ _OF_A_REPORT = frozenset(
         "budget", "write_budget", "force", "margin", "junit",
     )
 )  # fmt: skip
+_BUILT_HERE = frozenset(
+    ("model", "role", "neurons", "time_layout", "loop", "forward", "kinds", "input_shape")
+)
 _OF_ONE = frozenset(("by", "top", "memory", "versus"))
 
 
-def refuse_idle(context: typer.Context, inputs: Sequence[Path], *, arch: bool) -> None:
+def refuse_idle(
+    context: typer.Context, inputs: Sequence[Path], *, without_data: str | None = None
+) -> None:
     """Refuses what the user typed but this command would not look at.
 
     Args:
         context: Knows which options were given.
         inputs: Checkpoints and reports.
-        arch: Whether an architecture is priced without a checkpoint.
+        without_data: What is priced at stated rates: an ``arch``, a ``model``, a ``report``.
 
     Raises:
         InputError: If there is such an option.
     """
-    if arch:
-        _refuse(context, _OF_A_RUN | _OF_A_REPORT, "--arch runs no network on samples")
+    if without_data is not None:
+        used = {"arch": {"input_shape"}, "model": _BUILT_HERE}.get(without_data, frozenset())
+        refused = (_OF_A_RUN | _OF_A_REPORT) - used
+        refused |= {"steps"} if without_data == "report" else set()
+        _refuse(context, refused, "--rates and --solve-rate run no network on samples")
     elif inputs and all(is_report(file) for file in inputs):
         _refuse(context, _OF_A_RUN | {"steps"}, "a report is a run that was made already")
     if len(inputs) > 1:

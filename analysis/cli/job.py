@@ -39,6 +39,7 @@ class Job:
     forward: str | None = None
     kinds: Mapping[str, InputKind] = field(default_factory=dict)
     per_sample: bool | None = None
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

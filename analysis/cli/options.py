@@ -110,6 +110,14 @@ Forward = Annotated[
         help="called as FUNCTION(model, *inputs) instead of --model: a loop of your own",
     ),
 ]
+InputShape = Annotated[
+    str | None,
+    typer.Option(
+        metavar="C,H,W",
+        rich_help_panel=_RUN,
+        help="of one input of --model, for --data random and for --rates without data",
+    ),
+]
 InputKinds = Annotated[
     list[str] | None,
     typer.Option(

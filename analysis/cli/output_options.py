@@ -171,7 +171,7 @@ Architecture = Annotated[
     typer.Option(
         metavar="NAME",
         rich_help_panel=_ARCH,
-        help=f"{', '.join(ARCHITECTURES)}",
+        help=f"{', '.join(ARCHITECTURES)}, torchvision/NAME, timm/NAME",
     ),
 ]
 Rates = Annotated[

@@ -29,7 +29,7 @@ _LONGEST = 300
 _CALLS_OTHERS: dict[tuple[str, str], str | None] = {
     ("counting/run.py", "_pass_as_is"): "the model",
     ("counting/run.py", "_counted"): "the loader of batches",
-    ("cli/custom.py", "_model"): "what --model names",
+    ("cli/custom.py", "own_model"): "what --model names",
     ("cli/custom.py", "_batches"): "what --data names",
     ("cli/custom.py", "found"): "a module of yours",
     ("counting/watch.py", "__torch_dispatch__"): None,

@@ -16,6 +16,7 @@ from analysis.reporting.breakdown import by_part
 from analysis.reporting.tables import Cell, Column, Row, Table
 from analysis.reporting.text import joules
 
+CANNOT = "cannot be in it"  # of a part and an energy
 _STEM_WORDS: dict[ChargedSteps, str] = {
     "free": "left out",
     "once": "MACs once",
@@ -75,7 +76,7 @@ def _dense_row(
     if prices.pj("mac") is None:
         return part, _STEM_WORDS[step], "unpriced", ""
     left = energy_pj - pj
-    verdict = f"leaves {joules(float(left), digits=4)}" if left >= 0 else "cannot be in it"
+    verdict = f"leaves {joules(float(left), digits=4)}" if left >= 0 else CANNOT
     return part, _STEM_WORDS[step], float(pj), verdict
 
 

@@ -65,7 +65,7 @@ def test_a_changed_field_is_in_the_name_of_the_convention(run):
     [
         (["--stem", "twice"], "'twice' for stem of a convention; allowed: every-step, once, free"),
         (["--arch", "msresnet8"], "--arch needs --rates, or --solve-rate"),
-        (["--rates", "0.2"], "need an architecture"),
+        (["--rates", "0.2"], "need a network: --arch NAME"),
         (["--arch", "vgg", "--rates", "0.2"], "unknown model 'vgg'; known: msresnet18-cifar"),
         (["--arch", "msresnet8", "--rates", "2"], "between 0 and 1, got 2"),
         (["--arch", "msresnet8", "--rates", "nan"], "a number between 0 and 1 or a .csv file"),
