@@ -16,6 +16,7 @@ import torch
 from torch.utils.data import DataLoader, Subset
 
 from analysis.cli.allocator import keep_freed_memory
+from analysis.cli.channels_last import try_channels_last
 from analysis.cli.processes import Place, joined
 from analysis.cli.provenance import made_by
 from analysis.cli.training_log import RunLog
@@ -31,6 +32,7 @@ from gac.keeping import keep
 from gac.losses import Penalty
 from gac.metadata import Metadata, Provenance
 from gac.msresnet import MSResNet
+from gac.order import Order
 from gac.pictures import Samples
 from gac.plain import to_plain
 from gac.progress import Update
@@ -63,6 +65,9 @@ def run_plan(plan: Plan) -> None:
     device = _device(plan, place)
     with joined(place, device):
         train_set, test_set = _data(plan)
+        if plan.channels_last and device.type == "cpu":
+            part = Order(len(train_set), plan.settings, world=place.world).part_size
+            try_channels_last(plan.network, plan.settings, [part, *train_set[0][0].shape])
         model = fresh_model(plan.network, plan.settings.seed).to(device)
         if plan.channels_last:
             model = model.to(memory_format=torch.channels_last)

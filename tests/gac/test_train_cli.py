@@ -1,10 +1,12 @@
 """``gac-train`` as a person meets it: help, dry runs, mistakes, Ctrl-C, a real short run."""
 
+import io
 import json
 import subprocess
 import sys
 import tomllib
 from dataclasses import fields
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,12 +14,15 @@ import torch
 
 import analysis
 import gac
+from analysis.cli import channels_last
 from analysis.cli.errors import run
 from analysis.cli.train import PROGRAM, app, main
 from analysis.errors import InputError as AnalysisInputError
 from gac.data import load_data
 from gac.errors import InputError
+from gac.msresnet import MSResNet
 from gac.recipes import TrainConfig, meaning
+from gac.registry import architecture
 
 SHORT = [
     "--encoder", "direct", "--steps", "1", "--epochs", "1", "--batch-size", "256",
@@ -242,3 +247,40 @@ def test_the_help_loads_no_torch():
         "except SystemExit: assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_processor_that_channels_last_would_crash_is_told_beforehand(
+    command, monkeypatch, tmp_path
+):
+    dies = "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)"
+    monkeypatch.setattr("analysis.cli.channels_last.CHILD", dies)
+    status, out, err = command(*SHORT, "--channels-last")
+    assert (status, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert "ends with SIGSEGV on this processor" in err
+    assert "leave --channels-last out" in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_the_trial_of_channels_last_is_an_update_on_the_networks_own_shapes(monkeypatch):
+    seen = []
+    network = architecture("msresnet8", image_size=8, widths=(8,), blocks=(1,), strides=(1,))
+    settings = TrainConfig(batch_size=4, accumulate=2)
+
+    def in_this_process(command, **told):
+        assert command[-1] == channels_last.CHILD
+        monkeypatch.setattr("sys.stdin", io.StringIO(told["input"]))
+        monkeypatch.setattr(MSResNet, "forward", watch)
+        channels_last.one_update()
+        return SimpleNamespace(returncode=0)
+
+    forward = MSResNet.forward
+
+    def watch(self, images):
+        weight = self.encoder.stem.conv.weight
+        seen.append((tuple(images.shape), weight.is_contiguous(memory_format=torch.channels_last)))
+        return forward(self, images)
+
+    monkeypatch.setattr(channels_last.subprocess, "run", in_this_process)
+    channels_last.try_channels_last(network, settings, [2, 3, 8, 8])
+    assert seen == [((2, 3, 8, 8), True)] * 2
