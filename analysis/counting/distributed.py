@@ -59,7 +59,7 @@ class Part:
             unchecked=counting.passes.unchecked,
             findings=neurons.findings,
             sample_index=None if options.sample_index is None else tuple(options.sample_index),
-            provenance=options.provenance,
+            provenance=counting.provenance(),
             flipped=counting.flipped,
         )
 

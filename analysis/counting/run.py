@@ -17,6 +17,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from analysis.counting.distributed import is_shared, together
 from analysis.counting.inputs import (
@@ -268,7 +269,7 @@ class Counting:
             predicted=tuple(answers.classes) if answers.known else (),
             never_ran=self.capture.weights.never_ran(ledger.ran),
             uncounted=dict(ledger.uncounted),
-            provenance=self._provenance(),
+            provenance=self.provenance(),
             per_sample=ledger.sample_counts() if self.options.per_sample else (),
             sampling=self.sampling,
             flipped=self.flipped,
@@ -285,9 +286,9 @@ class Counting:
         )
         return replace(run, warnings=warnings_of(run, signs))
 
-    def _provenance(self) -> dict[str, Any]:
+    def provenance(self) -> dict[str, Any]:
         """What the caller says of the run, and what was decided here."""
-        said = dict(self.options.provenance)
+        said = {**_facts(self._model), **self.options.provenance}
         notes = []
         if self._steps_from not in (None, "steps"):  # that name is ours: no news
             notes.append(f"T = {self.steps}, from the model's attribute {self._steps_from}")
@@ -303,6 +304,16 @@ def _other_loop(log: PassLog, steps: int) -> int | None:
         return None
     (number,) = calls
     return number if turns_of(log, number, looped=None) is not None else None
+
+
+def _facts(model: nn.Module) -> dict[str, Any]:
+    """What a model says of itself: its class, and its parameters by the module that holds them."""
+    held: Counter[str] = Counter()
+    for name, parameter in model.named_parameters():  # a shared one once
+        if not is_lazy(parameter):  # of a layer that has not run
+            held[name.rpartition(".")[0]] += parameter.numel()
+    facts: dict[str, Any] = {"model": type(model).__name__}
+    return facts | {"parameters": held.total(), "module_parameters": dict(held)} if held else facts
 
 
 def _is_exact(model: nn.Module) -> bool:

@@ -215,7 +215,7 @@ def provenance_table(report: Report) -> Table:
 
 def _facts(facts: Mapping[str, Any]) -> Iterator[Row]:
     for name, value in facts.items():
-        if name == "notes" or value is None:
+        if name in ("notes", "module_parameters") or value is None:
             continue
         if isinstance(value, Mapping):
             value = ", ".join(f"{k} {v}" for k, v in value.items() if v is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from math import isnan
@@ -19,10 +20,19 @@ from analysis.reporting.detail_tables import (
 from analysis.reporting.plots import Histogram, Point, axis_start, curve, histogram
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import neurons_table, parts_table, sites_table
+from analysis.reporting.svg import NARROW, WIDE
 from analysis.reporting.tables import Table, shown
 from analysis.reporting.text import joules
 
 _BINS = 24  # of the histogram of samples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """The same as SVG text for screens and paper, and for telephones."""
+
+    wide: str
+    narrow: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +41,7 @@ class Figure:
 
     Attributes:
         name: For anchors.
-        svg: The drawing.
+        drawing: In two widths.
         alt: What it shows, in words.
         sentence: How to read it, below the drawing.
         data: What it draws.
@@ -39,11 +49,15 @@ class Figure:
     """
 
     name: str
-    svg: str
+    drawing: Drawing
     alt: str
     sentence: str
     data: Table
     legend: tuple[str, ...] = ()
+
+
+def _drawn(draw: Callable[..., str]) -> Drawing:
+    return Drawing(wide=draw(width=WIDE), narrow=draw(width=NARROW))
 
 
 def conventions_figure(report: Report) -> Figure:
@@ -59,7 +73,7 @@ def conventions_figure(report: Report) -> Figure:
     words = "; ".join(f"{bar.label} {bar.text}" for bar in bars)
     return Figure(
         name="by-convention",
-        svg=stacked_bars(bars, joules),
+        drawing=_drawn(partial(stacked_bars, bars, joules)),
         alt=f"Energy per sample under {len(bars)} conventions: {words}.",
         sentence="Energy per sample under each convention, stacked by part of the network. Parts "
         "that a convention leaves out are missing from its bar.",
@@ -79,7 +93,7 @@ def layers_figure(report: Report) -> Figure:
     used = {part_of(site) for site, _ in spent}
     return Figure(
         name="by-layer",
-        svg=stacked_bars(bars, joules),
+        drawing=_drawn(partial(stacked_bars, bars, joules)),
         alt=f"Energy per sample of {len(bars)} weight operations in the order they run. "
         + dearest_sentence(report),
         sentence=f"Energy per sample of each weight layer under {report.convention.name}, in the "
@@ -116,7 +130,7 @@ def rates_figure(report: Report) -> Figure:
     )
     return Figure(
         name="rates-by-step",
-        svg=heat_map(chart, partial(shown, kind="fraction")),
+        drawing=_drawn(partial(heat_map, chart, partial(shown, kind="fraction"))),
         alt=f"Firing rates of {len(rows)} neuron layers at {run.steps} steps. "
         + rates_sentence(report),
         sentence="Spikes per neuron at each step, averaged over samples; the strongest colour is "
@@ -149,7 +163,7 @@ def rate_histogram(report: Report) -> Figure:
     )
     return Figure(
         name="rate-histogram",
-        svg=histogram(chart, lambda rate: f"{rate:.1f}"),
+        drawing=_drawn(partial(histogram, chart, lambda rate: f"{rate:.1f}")),
         alt=f"{neurons:,} neurons by their firing rate; {counts[0]:,} fire at less than 0.1.",
         sentence=f"Single neurons by their firing rate over all samples and steps: {dead:,} of "
         f"{neurons:,} never fired.",
@@ -183,7 +197,7 @@ def samples_figure(report: Report) -> Figure:
     digits = _digits_between(chart.edges)
     return Figure(
         name="by-sample",
-        svg=histogram(chart, lambda pj: joules(pj, digits)),
+        drawing=_drawn(partial(histogram, chart, lambda pj: joules(pj, digits))),
         alt=samples_sentence(report),
         sentence=f"Samples by their energy under {report.convention.name}"
         + (", those answered right and wrong apart." if len(series) > 1 else "."),
@@ -233,7 +247,7 @@ def curve_figure(report: Report) -> Figure:
     )
     return Figure(
         name="accuracy-energy",
-        svg=curve(points, ("energy per sample", "accuracy"), joules),
+        drawing=_drawn(partial(curve, points, ("energy per sample", "accuracy"), joules)),
         alt=f"Accuracy against energy after each step: {words}.",
         sentence="Accuracy of the mean of the logits up to a step, with its 95 % interval, "
         "against the energy spent so far. The axis of the accuracy starts at "

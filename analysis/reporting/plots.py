@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from html import escape
 from math import floor
 
-from analysis.reporting.svg import WIDTH, css_class, document, horizontal_grid, rectangle, ticks
+from analysis.reporting.svg import (
+    NARROW,
+    WIDE,
+    css_class,
+    document,
+    horizontal_grid,
+    rectangle,
+    ticks,
+)
 
 
 @dataclass(frozen=True)
@@ -26,14 +34,14 @@ class Histogram:
     y_title: str
 
 
-def histogram(chart: Histogram, shown: Callable[[float], str]) -> str:
+def histogram(chart: Histogram, shown: Callable[[float], str], width: int = WIDE) -> str:
     """Vertical bars over their bins."""
     bins = len(chart.edges) - 1
     totals = [sum(counts[b] for _, counts in chart.series) for b in range(bins)]
     most = max(totals, default=0) or 1
     left, top, floor_y = 70, 20, 220
-    width, scale = (WIDTH - left - 34) / bins, (floor_y - top) / most
-    body = horizontal_grid(left, floor_y, float(most), scale, lambda v: f"{v:,.0f}")
+    size, scale = (width - left - 34) / bins, (floor_y - top) / most
+    body = horizontal_grid(left, floor_y, float(most), scale, lambda v: f"{v:,.0f}", width)
     body.append(f'<text class="tick" x="{left - 62}" y="12">{escape(chart.y_title)}</text>')
     for b in range(bins):
         y = float(floor_y)
@@ -42,23 +50,27 @@ def histogram(chart: Histogram, shown: Callable[[float], str]) -> str:
             height = counts[b] * scale
             y -= height
             hint = f"{between}: {counts[b]:,} {series}"
-            box = (left + b * width + 1, y, width - 2, height)
+            box = (left + b * size + 1, y, size - 2, height)
             body.append(rectangle(*box, f"s-{css_class(series)}", hint))
-    body += _x_ticks(chart, left, width, floor_y, shown)
-    return document("".join(body), floor_y + 46)
+    body += _x_ticks(chart, (left, size, width), floor_y, shown)
+    return document("".join(body), floor_y + 46, width)
 
 
 def _x_ticks(
-    chart: Histogram, left: int, width: float, floor_y: int, shown: Callable[[float], str]
+    chart: Histogram,
+    sizes: tuple[int, float, int],
+    floor_y: int,
+    shown: Callable[[float], str],
 ) -> list[str]:
-    every = max(1, round(len(chart.edges) / 10))
+    left, size, width = sizes
+    every = max(1, round(len(chart.edges) / (10 if width > NARROW else 4)))
     body = [
-        f'<text class="tick" text-anchor="middle" x="{left + place * width:.1f}" '
+        f'<text class="tick" text-anchor="middle" x="{left + place * size:.1f}" '
         f'y="{floor_y + 16}">{escape(shown(edge))}</text>'
         for place, edge in enumerate(chart.edges)
         if place % every == 0
     ]
-    middle = (left + WIDTH - 34) / 2
+    middle = (left + width - 34) / 2
     body.append(
         f'<text class="axis" text-anchor="middle" x="{middle:.0f}" y="{floor_y + 38}">'
         f"{escape(chart.x_title)}</text>"
@@ -77,19 +89,26 @@ class Point:
     label: str
 
 
-def curve(points: Sequence[Point], axes: tuple[str, str], shown: Callable[[float], str]) -> str:
+def curve(
+    points: Sequence[Point],
+    axes: tuple[str, str],
+    shown: Callable[[float], str],
+    width: int = WIDE,
+) -> str:
     """Points joined by a line, with intervals; y is a share of up to 1, drawn from `axis_start`."""
     left, top, floor_y = 70, 24, 240
-    room, longest = WIDTH - left - 70, max(point.x for point in points) or 1.0
+    room, longest = width - left - 70, max(point.x for point in points) or 1.0
     start = axis_start(points)
     scale = (floor_y - top) / (1 - start)
 
     def place(x: float, y: float) -> tuple[float, float]:
         return left + x / longest * room, floor_y - (y - start) * scale
 
-    body = horizontal_grid(left, floor_y, 1 - start, scale, lambda v: f"{100 * (start + v):.3g} %")
+    body = horizontal_grid(
+        left, floor_y, 1 - start, scale, lambda v: f"{100 * (start + v):.3g} %", width
+    )
     body.append(f'<text class="tick" x="{left - 62}" y="12">{escape(axes[1])}</text>')
-    for tick in ticks(longest):
+    for tick in ticks(longest, about=4 if width > NARROW else 2):
         x = place(tick, 0)[0]
         body.append(
             f'<text class="tick" text-anchor="middle" x="{x:.1f}" y="{floor_y + 16}">'
@@ -103,7 +122,7 @@ def curve(points: Sequence[Point], axes: tuple[str, str], shown: Callable[[float
         f'<text class="axis" text-anchor="middle" x="{left + room / 2:.0f}" y="{floor_y + 38}">'
         f"{escape(axes[0])}</text>"
     )
-    return document("".join(body), floor_y + 46)
+    return document("".join(body), floor_y + 46, width)
 
 
 def axis_start(points: Sequence[Point]) -> float:

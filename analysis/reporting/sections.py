@@ -28,6 +28,7 @@ from analysis.reporting.detail_tables import (
     single_neurons_table,
 )
 from analysis.reporting.figures import Figure
+from analysis.reporting.modules import Module, module_tree
 from analysis.reporting.report import Report
 from analysis.reporting.report_tables import (
     constants_sentence,
@@ -52,6 +53,7 @@ class Section:
         short: The same for a narrow list of contents.
         lead: What a reader should take from it, in one or two sentences.
         figures, tables: In their order; tables that a figure shows belong to the figure.
+        tree: Modules, for pages that fold.
         notes: Sentences at the end.
         cites: Keys of the sources it stands on, see `bibliography`.
     """
@@ -62,6 +64,7 @@ class Section:
     lead: str
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
+    tree: Module | None = None
     notes: tuple[str, ...] = ()
     cites: tuple[str, ...] = ()
 
@@ -110,6 +113,7 @@ def _layers(report: Report) -> Section:
         lead=figures.dearest_sentence(report),
         figures=(figures.layers_figure(report),),
         tables=(*([inputs_table(report)] if report.run.inputs else []), sites_table(report)),
+        tree=module_tree(report) if report.run.sites else None,
     )
 
 

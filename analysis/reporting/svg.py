@@ -10,10 +10,14 @@ from collections.abc import Callable
 from html import escape
 from math import floor, log10
 
-WIDTH = 880  # user units; the page scales it, and scrolls where it would become unreadable
-LABEL = 218  # for the names of rows
+WIDE, NARROW = 880, 440  # user units of drawings for screens and paper, and for telephones
 LETTER = 7.3  # width of a letter at the size of labels
 ROW = 24
+
+
+def label_width(width: int) -> int:
+    """What the names of rows take of a drawing."""
+    return 218 if width > NARROW else 140
 
 
 def ticks(longest: float, about: int = 4) -> list[float]:
@@ -30,14 +34,14 @@ def ticks(longest: float, about: int = 4) -> list[float]:
 
 
 def horizontal_grid(
-    left: int, floor_y: int, most: float, scale: float, shown: Callable[[float], str]
+    left: int, floor_y: int, most: float, scale: float, shown: Callable[[float], str], width: int
 ) -> list[str]:
     """Lines at round values with their ticks, over the whole width."""
     lines = []
     for tick in ticks(most):
         y = floor_y - tick * scale
         lines.append(
-            f'<line class="grid" x1="{left}" x2="{WIDTH - 20}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<line class="grid" x1="{left}" x2="{width - 20}" y1="{y:.1f}" y2="{y:.1f}"/>'
             f'<text class="tick" text-anchor="end" x="{left - 8}" y="{y + 4:.1f}">'
             f"{escape(shown(tick))}</text>"
         )
@@ -52,12 +56,12 @@ def rectangle(x: float, y: float, width: float, height: float, kind: str, hint: 
     )
 
 
-def row_label(label: str, y: float) -> str:
+def row_label(label: str, y: float, room: int) -> str:
     """The name of a row, shortened in the middle where it is too long."""
-    most = int((LABEL - 12) / LETTER)
+    most = int((room - 12) / LETTER)
     short = label if len(label) <= most else f"{label[:6]}…{label[-(most - 7) :]}"
     return (
-        f'<text class="label" text-anchor="end" x="{LABEL - 8}" y="{y:.1f}">'
+        f'<text class="label" text-anchor="end" x="{room - 8}" y="{y:.1f}">'
         f"<title>{escape(label)}</title>{escape(short)}</text>"
     )
 
@@ -67,6 +71,6 @@ def css_class(series: str) -> str:
     return series.replace(" ", "-")
 
 
-def document(body: str, height: float) -> str:
-    """A whole drawing of the usual width."""
-    return f'<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img">{body}</svg>'
+def document(body: str, height: float, width: int) -> str:
+    """A whole drawing."""
+    return f'<svg viewBox="0 0 {width} {height:.0f}" role="img">{body}</svg>'

@@ -142,8 +142,8 @@ def test_a_neuron_layer_without_steps_has_dashes_and_is_named():
 
 def test_the_drawing_of_rates_leaves_out_what_it_does_not_know():
     figure = rates_figure(report_of(PARTLY))
-    assert ">first<" in figure.svg
-    assert ">last<" not in figure.svg
+    assert ">first<" in figure.drawing.wide
+    assert ">last<" not in figure.drawing.wide
     assert figure.sentence.endswith("0.400. By step: not known for last.")
 
 

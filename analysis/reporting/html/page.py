@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.files import write_text
 from analysis.reporting.bibliography import bibtex
-from analysis.reporting.figures import Figure
 from analysis.reporting.html.cards import cards
 from analysis.reporting.html.templates import rendered
 from analysis.reporting.latex import latex_paragraph
@@ -66,8 +65,8 @@ def _content(report: Report, more: Sequence[Section]) -> Mapping[str, Any]:
     }
 
 
-def _svg(figure: Figure) -> Markup:
+def _svg(drawing: str, alt: str) -> Markup:
     from markupsafe import Markup, escape
 
-    named = f"<title>{escape(figure.alt)}</title>"
-    return Markup(figure.svg.replace(">", f">{named}", 1))  # noqa: S704 - charts escape their texts
+    named = f"<title>{escape(alt)}</title>"
+    return Markup(drawing.replace(">", f">{named}", 1))  # noqa: S704 - charts escape their texts
