@@ -1,15 +1,22 @@
 # make demo    the energy report of the shipped network (sets everything up first)
 # make test    linters, types, import contracts and tests, under 10 minutes on 2 cores
 # make check   the same plus the slow tests, browser and budget; what CI runs
+# make check-oldest  the fast tests with the oldest versions that pyproject.toml allows, in an
+#                    environment of their own, .venv-oldest; CI runs it, too
+# make wheel   what a release puts out, in dist/, checked; CONTRIBUTING.md says what else it takes
 # make docs    the documentation as a site, in site/
 # make notebooks  runs all notebooks and keeps their outputs and figures; about three minutes
 # make reports    trains the networks the notebooks draw, where their reports are missing; from
 #                 nothing about three hours, goes on where it was stopped
+#
+# Torch comes in the build for CPUs alone where there is no GPU and pip's index offers one; make says
+# which it takes. TORCH= names another: make demo TORCH='torch==X+cpu torchvision==Y+cpu'.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+OLDEST := .venv-oldest
 
-.PHONY: demo test check docs notebooks reports lint clean schema refresh-docs
+.PHONY: demo test check check-oldest wheel docs notebooks reports lint clean schema refresh-docs
 
 demo: $(VENV)/installed
 	$(BIN)/gac-analyze --output reports/demo
@@ -20,6 +27,15 @@ test: lint
 check: lint $(VENV)/installed-all
 	$(BIN)/pytest -m "slow or not slow"
 	$(BIN)/gac-analyze --budget budget.toml
+
+# Not the tests against other frameworks, which ask for newer versions.
+check-oldest: $(OLDEST)/installed
+	$(OLDEST)/bin/pytest --ignore=tests/peers --ignore=tests/test_notebooks.py
+
+wheel: $(VENV)/installed-dev
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
 
 docs: $(VENV)/installed-all
 	$(BIN)/mkdocs build --strict
@@ -40,9 +56,14 @@ lint: $(VENV)/installed-dev
 
 $(VENV)/installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed; set PYTHON=...")'
-	@echo "Installing into $(VENV): torch and its libraries are large (about 6 GB, some minutes the first time)"
+	@echo "Installing into $(VENV): some minutes the first time"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --editable .
+	torch="$${TORCH-$$($(BIN)/python .ci/cpu_build.py)}" && $(BIN)/python -m pip install --quiet $$torch --editable .
+	touch $@
+
+$(OLDEST)/installed: pyproject.toml constraints-oldest.txt
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable '.[test]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
@@ -54,7 +75,7 @@ $(VENV)/installed-all: $(VENV)/installed-dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(OLDEST) dist .mypy_cache .pytest_cache .ruff_cache
 
 schema: $(VENV)/installed  # after a change of the records: writes report.schema.json anew
 	$(BIN)/python -c 'import json; from analysis.reporting.writers import json_schema; print(json.dumps(json_schema(), indent=1))' > analysis/reporting/report.schema.json

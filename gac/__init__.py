@@ -7,6 +7,8 @@ load torch.
 from importlib import import_module
 from typing import Any
 
+__version__ = "0.2.0"
+
 _HOME = {
     "ARCHITECTURES": "gac.registry",
     "Checkpoint": "gac.checkpoint",

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
+import importlib.util
+import json
 import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 from packaging.requirements import Requirement
 
@@ -261,3 +265,108 @@ def test_a_torch_that_lacks_a_piece_is_told_in_one_sentence(tmp_path):
     assert "InputError: torch " in said
     assert "_SetExcludeDispatchKeyGuard" in said
     assert "install another torch, from 2.6 on" in said
+
+
+# Floors and the version ---------------------------------------------------------------------------
+
+
+def test_the_oldest_environment_has_exactly_the_floors():
+    extras = PROJECT["optional-dependencies"]
+    named = [text for name in ("events", "mnist", "tensorboard") for text in extras[name]]
+    floors = [*PROJECT["dependencies"], *named]
+    pinned = {text.replace(">=", "==").lower() for text in floors}
+    lines = (ROOT / "constraints-oldest.txt").read_text().splitlines()
+    assert {line for line in lines if not line.startswith("#")} == pinned
+
+
+def test_the_version_is_said_in_one_place_and_repeated_where_it_cannot_be_read():
+    import gac
+
+    assert "version" in PROJECT["dynamic"]
+    assert importlib.metadata.version("gac-energy") == gac.__version__
+    assert f"version: {gac.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {gac.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_wheel_runs_without_any_file_of_the_checkout(tmp_path):
+    wheels, place, elsewhere = tmp_path / "dist", tmp_path / "env", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", wheels, ROOT]
+    assert run(build, tmp_path).returncode == 0
+    (wheel,) = wheels.glob("*.whl")
+    (source,) = wheels.glob("*.tar.gz")
+    checked = run([sys.executable, "-m", "twine", "check", "--strict", wheel, source], tmp_path)
+    assert checked.returncode == 0, checked.stdout
+
+    run([sys.executable, "-m", "venv", "--without-pip", place], tmp_path)
+    python = place / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", wheel]
+    assert run(pip, tmp_path).returncode == 0
+    (packages,) = place.glob("lib/python*/site-packages")
+    # What this environment has installed is seen, its editable installs are not.
+    (packages / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    names = "analysis, gac, gac_energy_pytest"
+    where = f"import {names}; print(*(module.__file__ for module in ({names})))"
+    files = run([python, "-c", where], elsewhere).stdout.split()
+    assert len(files) == 3
+    assert all(Path(file).is_relative_to(packages) for file in files)
+
+    command = [place / "bin" / "gac-analyze", "--samples", "4", "--technology", "45nm-int8"]
+    done = run([*command, "--output", "out"], elsewhere)
+    assert done.returncode == 0, done.stderr
+    assert "digits test, 4 of 360 samples" in done.stdout
+    report = json.loads((elsewhere / "out" / "report.json").read_text())
+    assert report["run"]["provenance"]["gac-energy"] == importlib.metadata.version("gac-energy")
+    schema = packages / "analysis" / "reporting" / "report.schema.json"
+    jsonschema.validate(report, json.loads(schema.read_text()))
+
+
+# The build of torch that make installs ------------------------------------------------------------
+
+LISTS = {  # what `pip index versions` prints
+    "torch": "torch (2.9.1)\nAvailable versions: 2.9.1, 2.9.0+cpu, 2.9.0, 2.8.0+cpu\n",
+    "torchvision": "torchvision (0.24.1)\nAvailable versions: 0.24.1, 0.24.0+cpu, 0.24.0\n",
+}
+
+
+@pytest.fixture
+def cpu_build(monkeypatch):
+    """The script, with a pip that lists the versions above; `said` holds what it was asked."""
+    spec = importlib.util.spec_from_file_location("cpu_build", ROOT / ".ci" / "cpu_build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.said, module.lists, module.fits = [], dict(LISTS), 0
+
+    def pip(*arguments):
+        module.said.append(arguments)
+        text = module.lists[arguments[-1]] if arguments[0] == "index" else ""
+        return subprocess.CompletedProcess(arguments, module.fits, text, "")
+
+    monkeypatch.setattr(module, "pip", pip)
+    return module
+
+
+def test_the_newest_pair_for_cpus_alone_is_taken_if_it_fits_together(cpu_build):
+    assert cpu_build.pair() == ["torch==2.9.0+cpu", "torchvision==0.24.0+cpu"]
+    assert cpu_build.said[-1][-2:] == ("torch==2.9.0+cpu", "torchvision==0.24.0+cpu")
+    cpu_build.fits = 1
+    assert cpu_build.pair() == []
+
+
+def test_a_torch_for_cpus_without_its_torchvision_is_not_taken(cpu_build):
+    cpu_build.lists["torchvision"] = "torchvision (0.24.1)\nAvailable versions: 0.24.1, 0.24.0\n"
+    assert cpu_build.pair() == []
+
+
+@pytest.mark.parametrize(
+    ("gpu", "printed", "said"),
+    [(None, "torch==2.9.0+cpu torchvision==0.24.0+cpu", "for CPUs alone"),
+     ("/usr/bin/nvidia-smi", "", "there is a GPU")],
+)  # fmt: skip
+def test_make_is_told_which_build_to_take(cpu_build, monkeypatch, capsys, gpu, printed, said):
+    monkeypatch.setattr(cpu_build.shutil, "which", lambda name: gpu)
+    cpu_build.main()
+    out, err = capsys.readouterr()
+    assert out == printed
+    assert said in err

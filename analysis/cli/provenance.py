@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from gac import __version__
+
 
 def package_commit() -> str | None:
     """The commit of the checkout this package runs from, ``-dirty`` with changes to the code.
@@ -47,7 +49,7 @@ def made_by(program: str) -> dict[str, str | None]:
     return {
         "command": command_line(program),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "gac-energy": version("gac-energy"),
+        "gac-energy": __version__,
         "commit": package_commit(),
         "python": platform.python_version(),
         "torch": version("torch"),
