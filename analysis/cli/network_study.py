@@ -20,7 +20,12 @@ from analysis.energy.conventions import convention
 from analysis.energy.technology import technology
 from analysis.errors import InputError
 from analysis.files import make_folder, write_text
-from analysis.reporting.compare import METHOD, comparison_energies_table, comparison_table, methods
+from analysis.reporting.compare import (
+    METHOD,
+    Method,
+    comparison_energies_table,
+    comparison_table,
+)
 from analysis.reporting.markdown import markdown_table
 from analysis.reporting.report import Report
 from analysis.reporting.writers import read_report
@@ -75,7 +80,9 @@ class Study:
             for name in self.networks
         }
         found = {
-            name: {seed: read_report(file) for seed, file in seeds.items() if file.exists()}
+            name: {
+                seed: _priced(read_report(file)) for seed, file in seeds.items() if file.exists()
+            }
             for name, seeds in files.items()
         }
         return {name: seeds for name, seeds in found.items() if seeds}
@@ -122,9 +129,13 @@ class Study:
         yield f"# Networks of the recipe {self.recipe}"
         yield f"{len(reports)} trainings of {len(self.cells)}. Made by"
         yield f"    {PROGRAM} reports/{self.folder.name}"
-        rows = methods(reports)
+        rows = [
+            Method(name=name, data=_data(runs[0]), steps=runs[0].run.steps, runs=runs)
+            for name, runs in ((name, tuple(seeds.values())) for name, seeds in found.items())
+        ]
         for table in (comparison_table(rows), comparison_energies_table(rows)):
-            yield f"## {table.title}\n\n{markdown_table(table)}\n\n{table.sentence}"
+            words = (f"## {table.title}", markdown_table(table), table.sentence)
+            yield "\n\n".join(filter(None, words))
         yield "## What made each\n\n" + "\n".join(
             f"- {name}, seed {seed}: commit {report.run.provenance.get('commit')}, "
             f"torch {report.run.provenance.get('torch')}"
@@ -150,6 +161,15 @@ def _check_finished(output: Path, file: Path) -> None:
     epochs = json.loads((output / "run.json").read_text(encoding="utf-8"))["training"]["epochs"]
     if not file.exists() or load(file).metadata.metrics["epoch"] != epochs:
         raise InputError(f"the training in {output} was stopped; the same command goes on with it")
+
+
+def _priced(report: Report) -> Report:
+    """Older reports hold older words of the same convention."""
+    return report.under(convention("operand"), technology("45nm-fp32"))
+
+
+def _data(report: Report) -> str:
+    return str(report.run.provenance.get("data", ""))
 
 
 def read_study(folder: Path) -> Study:

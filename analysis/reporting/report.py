@@ -306,7 +306,7 @@ class Report:
 
     def side_by_side(self) -> Iterator[tuple[Convention, Energy | InputError]]:
         """The run under this report's convention and every preset; why not, where it can't be."""
-        others = [rule for rule in PRESETS.values() if rule != self.convention]
+        others = [rule for rule in PRESETS.values() if rule.name != self.convention.name]
         for rule in (self.convention, *others):
             energy = Energy(self.run, rule, self.technology)
             try:

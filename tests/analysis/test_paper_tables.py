@@ -204,3 +204,27 @@ def test_reports_without_names_are_rows_as_on_the_command_line(runs):
     found = analysis.compare([runs[0], replace(runs[1], convention=runs[0].convention)])
     assert found.methods == methods(runs)
     assert isinstance(found, Comparison)
+
+
+def test_the_command_line_compares_to_a_baseline_and_to_relus(runs, entry_point, tmp_path):
+    from analysis.cli.analyze import main
+
+    files = [tmp_path / f"{name}.json" for name in ("ours", "base")]
+    runs[0].to_json(files[0])
+    linear(10, 0.5).to_json(files[1])
+    call = entry_point("gac-analyze", main)
+    done = call(*files, "--baseline", files[1], "--ann", "0.5", "--output", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "to baseline" in done.stdout
+    frame = pd.read_csv(tmp_path / "out" / "comparison.csv")
+    ratio = runs[0].totals.energy_pj / linear(10, 0.5).totals.energy_pj
+    assert frame.to_baseline.tolist() == pytest.approx([ratio, 1])
+    assert frame.to_ann_image.notna().all()
+    assert "to baseline" in (tmp_path / "out" / "comparison.html").read_text()
+    for arguments, message in (
+        ((*files, "--baseline", "other.json"), "--baseline other.json is none of the inputs"),
+        ((files[0], "--baseline", files[0]), "--baseline needs several inputs"),
+    ):
+        done = call(*arguments)
+        assert done.returncode == 2
+        assert message in done.stderr

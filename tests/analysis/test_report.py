@@ -309,3 +309,10 @@ def test_an_operation_of_the_model_itself_has_a_name_in_tables():
     report = analysis.analyze(torch.nn.Linear(2, 2), [torch.randn(3, 2)], steps=1)
     (row,) = report_tables.sites_table(report).rows
     assert row[0] == "(model)"
+
+
+def test_a_convention_of_older_words_stands_once_among_all(report):
+    older = replace(report, convention=replace(report.convention, source="older words"))
+    names = [rule.name for rule, _ in older.side_by_side()]
+    assert names.count("operand") == 1
+    assert len(names) == len(PRESETS)
