@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jsonschema
 import pandas as pd
+import pydantic
 import pytest
 import torch
 
@@ -53,6 +54,10 @@ def test_the_json_follows_the_committed_schema(report, tmp_path):
     ]
 
 
+@pytest.mark.skipif(
+    tuple(map(int, pydantic.VERSION.split(".")[:2])) < (2, 14),
+    reason="older pydantic leaves descriptions out of a schema",
+)
 def test_the_committed_schema_is_that_of_the_code():
     assert json.loads(SCHEMA_FILE.read_text()) == writers.json_schema()
 
