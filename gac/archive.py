@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Any
 
 from gac.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def read_archive(path: Path) -> Any:
@@ -26,7 +25,9 @@ def read_archive(path: Path) -> Any:
     Raises:
         InputError: If the file cannot be read, is damaged, or is anything else.
     """
-    _check_zip(path)
+    check_archive(path)
+    import torch
+
     try:
         with torch.serialization.safe_globals(_beside_weights()):
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -44,6 +45,10 @@ def read_archive(path: Path) -> Any:
 
 def _beside_weights() -> list[Any]:
     """Classes and functions that a file may name, besides torch's own; each makes data only."""
+    import argparse
+
+    import numpy as np
+
     kinds = {type(np.dtype(code)) for code in "?bhilqBHILQefdgFDGSU"}
     found: list[Any] = [argparse.Namespace, np.ndarray, np.dtype, *kinds]
     for home in ("numpy._core.multiarray", "numpy.core.multiarray"):  # numpy 2 and 1
@@ -53,6 +58,8 @@ def _beside_weights() -> list[Any]:
 
 def _scalar(dtype: np.dtype[Any], content: bytes) -> Any:
     """A number of numpy from its bytes, in the place of the function that numpy names."""
+    import numpy as np
+
     if dtype.hasobject or len(content) != dtype.itemsize:
         raise ValueError("a number of numpy that is none")
     return np.frombuffer(content, dtype)[0]
@@ -60,12 +67,19 @@ def _scalar(dtype: np.dtype[Any], content: bytes) -> Any:
 
 def _array(kind: type, shape: tuple[int, ...], _code: bytes) -> Any:
     """An empty array, as numpy's pickles begin one; a claimed size is given no memory."""
+    import numpy as np
+
     if kind is not np.ndarray or shape != (0,):
         raise ValueError("an array of numpy that does not begin empty")
     return np.ndarray((0,), np.int8)
 
 
-def _check_zip(path: Path) -> None:
+def check_archive(path: Path) -> None:
+    """Refuses what can't be a torch file or claims more memory than it has; needs no torch.
+
+    Raises:
+        InputError: If the file cannot be read, or is anything but an unpacked zip that torch saved.
+    """
     try:
         if path.is_dir():
             raise InputError(f"{path} is a directory, not a checkpoint file")

@@ -30,6 +30,7 @@ class DataSource:
         split, split_seed: How training and test samples are told apart.
         load: (split, preprocessing, root, seed) -> samples.
         sensor: Of event data: height and width, pixels.
+        in_folder: Whether its files lie in a folder that the user names.
     """
 
     description: str
@@ -39,6 +40,7 @@ class DataSource:
     split_seed: int | None = None
     load: Callable[[Split, Preprocessing, Path | None, int], Samples]
     sensor: tuple[int, int] | None = None
+    in_folder: bool = False
 
     @property
     def trainable(self) -> bool:
@@ -157,6 +159,7 @@ DATASETS: dict[str, DataSource] = {
         ),
         split="the official 50,000 train and 10,000 test images",
         load=_cifar10,
+        in_folder=True,
     ),
     "cifar100": DataSource(
         description="60,000 pictures of 100 classes, 32 x 32, in ROOT/cifar-100-python",
@@ -166,6 +169,7 @@ DATASETS: dict[str, DataSource] = {
         ),
         split="the official 50,000 train and 10,000 test images",
         load=_cifar100,
+        in_folder=True,
     ),
     "imagenet": DataSource(
         description="ILSVRC 2012, 1,000 classes, in ROOT/imagenet/{train,val}/nXXXXXXXX/*.JPEG",
@@ -175,6 +179,7 @@ DATASETS: dict[str, DataSource] = {
         ),
         split="the official train and val folders",
         load=_imagenet,
+        in_folder=True,
     ),
     "event-digits": DataSource(
         description="the real digits of scikit-learn, moved in front of a simulated event camera "
@@ -193,6 +198,7 @@ DATASETS: dict[str, DataSource] = {
         preprocessing=_frames(34, steps=10),
         split="the official 60,000 train and 10,000 test recordings",
         load=_nmnist,
+        in_folder=True,
         sensor=(34, 34),
     ),
     "dvs128gesture": DataSource(
@@ -201,6 +207,7 @@ DATASETS: dict[str, DataSource] = {
         preprocessing=_frames(64, steps=10),
         split="the labelled pieces of the official trials_to_train.txt and trials_to_test.txt",
         load=_dvs128gesture,
+        in_folder=True,
         sensor=(128, 128),
     ),
     "cifar10dvs": DataSource(
@@ -212,6 +219,7 @@ DATASETS: dict[str, DataSource] = {
         "no official split",
         split_seed=SPLIT_SEED,
         load=_cifar10dvs,
+        in_folder=True,
         sensor=(128, 128),
     ),
     # A line of units is no picture: two thirds of every 3 x 3 kernel would only see padding.
@@ -223,6 +231,7 @@ DATASETS: dict[str, DataSource] = {
         preprocessing=_frames(700, steps=10, polarities=1),
         split="the official 8,156 train and 2,264 test utterances",
         load=_shd,
+        in_folder=True,
         sensor=(1, 700),
     ),
     "random": DataSource(
@@ -336,6 +345,16 @@ def load_data(
         raise InputError(f"unknown split {split!r}; known: {', '.join(get_args(Split))}")
     source = data_source(name)
     return source.load(split, preprocessing, None if root is None else Path(root), seed)
+
+
+def check_folder(name: str, root: Path | None) -> None:
+    """Refuses a data set that is unknown or lacks its folder, before anything is loaded.
+
+    Raises:
+        InputError: If it is unknown, needs a folder and none is given, or that is none.
+    """
+    if data_source(name).in_folder and not _needed(name, root).is_dir():
+        raise InputError(f"--data-root {root} is no folder")
 
 
 def _needed(name: str, root: Path | None) -> Path:

@@ -9,9 +9,10 @@ import typer
 
 from analysis.cli import options as opt
 from analysis.cli import output_options as out
+from analysis.cli.early import check_data, check_inputs, check_place
 from analysis.cli.errors import run
 from analysis.cli.grouped_help import OneScreen, application
-from analysis.cli.idle import refuse_idle
+from analysis.cli.idle import is_report, refuse_idle
 from analysis.cli.question import Question, asked_of, parse_shape
 from analysis.energy import conventions
 from analysis.energy import technology as technologies
@@ -147,6 +148,13 @@ def analyze(
         raise InputError("--input-shape needs --model with --data random, or --rates")
     if crosscheck and (loop or forward):
         raise InputError("--crosscheck runs the model once: leave out --loop and --forward")
+    check_inputs(files)
+    if model is not None:
+        check_place(model, "--model")
+    if forward is not None:
+        check_place(forward, "--forward")
+    if not files or not all(is_report(file) for file in files):
+        check_data(data, data_root, own_model=model is not None)
     until = None if until_ci is None else _share(until_ci)
     from analysis.cli.gate import Gate
     from analysis.cli.job import Job

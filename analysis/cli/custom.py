@@ -5,7 +5,6 @@ Its batches come from another such function, or from a data set by name.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from analysis.cli.early import check_place
 from analysis.cli.subject import RANDOM_INPUT, ImagesOf, Subject, drawn, sha256
 from analysis.cli.weights import load_weights
 from analysis.errors import InputError
@@ -168,11 +168,8 @@ def found(place: str, option: str) -> Any:
     Raises:
         InputError: If there is no such module or name.
     """
-    module, mark, name = place.partition(":")
-    if not (module and mark and name):
-        raise InputError(f"{option} takes package.module:name, not {place!r}")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # as `python -m` does
+    check_place(place, option)
+    module, _, name = place.partition(":")
     try:
         holder = import_module(module)
     except ModuleNotFoundError as error:

@@ -8,12 +8,16 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
+from analysis.cli.early import check_data
 from analysis.cli.errors import run
 from analysis.cli.grouped_help import application
 from analysis.files import write_text
+from gac.archive import check_archive
 from gac.data import DATASETS
+from gac.errors import InputError
 
 PROGRAM = "gac-eval"
+PRECISIONS = ("float32", "float64", "bf16", "fp16")
 # Plain help: typer's boxed one loads a Markdown renderer, half of the time it takes to answer.
 app = application()
 
@@ -69,6 +73,11 @@ def evaluate(
 
     Batch norms are folded into the convolutions, stem and gate run once per image.
     """
+    check_data(data, data_root)
+    if checkpoint is not None:
+        check_archive(checkpoint)
+    if precision not in PRECISIONS:
+        raise InputError(f"unknown precision {precision!r}; known: {', '.join(PRECISIONS)}")
     from analysis.cli.evaluation import evaluate_file
 
     done = evaluate_file(

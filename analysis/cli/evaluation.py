@@ -66,8 +66,6 @@ def evaluate_file(
     Raises:
         InputError: If the checkpoint, the data or a setting can't be used.
     """
-    if precision not in _PRECISIONS:
-        raise InputError(f"unknown precision {precision!r}; known: {', '.join(_PRECISIONS)}")
     if threads is not None:
         torch.set_num_threads(threads)
     place = Place.of_this_process()

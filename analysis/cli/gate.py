@@ -12,6 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from analysis.energy import conventions
+from analysis.energy import technology as technologies
 from analysis.errors import InputError
 from analysis.files import write_text
 from analysis.reporting.budgets.budget import Budget, read_budget
@@ -59,7 +61,16 @@ class Gate:
         """
         if self.margin is not None:
             parse_margin(self.margin)
-        return None if self.check is None else read_budget(self.check)
+        if self.check is None:
+            return None
+        budget = read_budget(self.check)
+        try:
+            for name in (budget.convention, *budget.conventions):
+                conventions.convention(name)
+            technologies.technology(budget.technology)
+        except InputError as error:
+            raise InputError(f"{self.check}: {error}") from error
+        return budget
 
 
 def hold(report: Report, gate: Gate, console: Console) -> int:

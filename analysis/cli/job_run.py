@@ -30,20 +30,28 @@ if TYPE_CHECKING:
 _KEPT = 1000  # samples up to which their counts are kept without being asked
 
 
-def run_job(job: Job, file: Path | None, convention: Convention, technology: Technology) -> Outcome:
-    """Loads, runs, counts and prices; started by `torchrun`, together with the other processes.
+def loaded(job: Job, file: Path | None) -> Subject:
+    """The network and its samples; the shipped one without a file.
+
+    Raises:
+        InputError: If the checkpoint or the data can't be used.
+    """
+    keep_freed_memory()
+    return (from_functions if job.model else from_checkpoint)(job, file)
+
+
+def run_job(job: Job, subject: Subject, convention: Convention, technology: Technology) -> Outcome:
+    """Runs, counts and prices; started by `torchrun`, together with the other processes.
 
     Args:
         job: The options.
-        file: A checkpoint; the shipped one by default.
+        subject: As `loaded` gives it.
         convention: How operations are booked.
         technology: What they cost.
 
     Raises:
-        InputError: If the checkpoint, the data or the device can't be used.
+        InputError: If the network, its samples or the device can't be used.
     """
-    keep_freed_memory()
-    subject = (from_functions if job.model else from_checkpoint)(job, file)
     network = check_coding(subject.model) if job.coding else None
     place = Place.of_this_process()
     device, dtype = usable_device(place.device(job.device)), getattr(torch, job.dtype)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.cli.job import Job
-from analysis.cli.job_run import run_job
+from analysis.cli.job_run import loaded, run_job
 from analysis.cli.networks import PROGRAM
 from analysis.cli.provenance import command_line
 from analysis.energy.conventions import convention
@@ -108,7 +108,8 @@ class Study:
             data=None, data_root=None, samples=None, batch_size=64, steps=None, dtype="float32",
             device="cpu", threads=threads, seed=0, per_sample=False,
         )  # fmt: skip
-        report = run_job(job, file, convention("operand"), technology("45nm-fp32")).report
+        subject = loaded(job, file)
+        report = run_job(job, subject, convention("operand"), technology("45nm-fp32")).report
         named = {"command": command_line(PROGRAM), METHOD: cell.network}
         facts = {**report.run.provenance, **named}
         report = replace(report, run=replace(report.run, provenance=facts))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -81,7 +82,8 @@ def present(job: Job, wish: Wish, rule: Convention, prices: Technology) -> int:
     older = None if wish.against is None else read_report(wish.against)
     if wish.output is not None:
         make_folder(wish.output)
-    outcomes = [_outcome(job, file, rule, prices) for file in wish.inputs or (None,)]
+    ready = [_ready(job, file, rule, prices) for file in wish.inputs or (None,)]
+    outcomes = [run() for run in ready]  # not before all of them can be used
     if wish.names:
         pairs = zip(outcomes, wish.names, strict=True)
         outcomes = [replace(each, report=named(each.report, name)) for each, name in pairs]
@@ -124,25 +126,25 @@ def _check(job: Job, wish: Wish, *, several: bool) -> None:
         if not several:
             raise InputError("--baseline needs several inputs, one of them the baseline")
     seen: dict[Path, Path] = {}
-    for file in wish.inputs:  # told before torch is loaded
-        if not file.exists():
-            raise InputError(f"{file} does not exist")
+    for file in wish.inputs:
         if seen.setdefault(file.resolve(), file) is not file:
             raise InputError(f"{file} is given twice: one file is one run, not two seeds")
 
 
-def _outcome(job: Job, file: Path | None, rule: Convention, prices: Technology) -> Outcome:
-    """Runs a checkpoint, or reads a report and prices it as asked."""
+def _ready(
+    job: Job, file: Path | None, rule: Convention, prices: Technology
+) -> Callable[[], Outcome]:
+    """Reads a report and prices it as asked, or loads a checkpoint: what is left is to run it."""
     if file is not None and is_report(file):
         report = read_report(file).under(rule, prices)
         if job.coding and report.coding is None:
             raise InputError(
                 f"{file.name} holds no analysis of the code; run its checkpoint with --coding"
             )
-        return Outcome(report)
-    from analysis.cli.job_run import run_job
+        return partial(Outcome, report)
+    from analysis.cli.job_run import loaded, run_job
 
-    return run_job(job, file, rule, prices)
+    return partial(run_job, job, loaded(job, file), rule, prices)
 
 
 def _present_one(outcome: Outcome, wish: Wish, older: Report | None, console: Console) -> int:

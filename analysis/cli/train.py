@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+from analysis.cli.early import check_data
 from analysis.cli.errors import run
 from analysis.cli.grouped_help import Manual, application
 from analysis.cli.train_options import option, with_settings
@@ -224,6 +225,7 @@ def train(
         rates_on=rates_on,
         tensorboard=tensorboard,
     )
+    check_data(data, data_root)
     from analysis.cli.training_run import dry_run as describe
     from analysis.cli.training_run import run_plan
 

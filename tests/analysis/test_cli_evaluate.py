@@ -54,7 +54,7 @@ def test_other_precisions_answer_too(command, precision):
     ("arguments", "message"),
     [
         (["missing.pth"], "missing.pth does not exist"),
-        (["--data", "cifar100", "--data-root", "x"], "cifar100 is not there or not complete"),
+        (["--data", "cifar100", "--data-root", "x"], "--data-root x is no folder"),
         (["--data", "random"], "no accuracy on random: its labels are not the 10 classes"),
         (["--precision", "int8"], "unknown precision 'int8'; known: float32, float64, bf16, fp16"),
         (["--device", "tpu"], "device 'tpu' can't be used"),

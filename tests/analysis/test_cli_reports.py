@@ -393,7 +393,7 @@ def test_a_number_of_samples_cuts_the_last_batch(run, project):
         (["{json}", "--steps", "2"], "so --steps would do nothing"),
         (["{json}", "--model", "mynet:build"], "so --model would do nothing"),
         (["{json}", "{json}", "--memory", "--by", "role"], "one table, so --by, --memory would do"),
-        (["a.pth", "b.pth", "--budget", "{budget}"], "--budget takes one checkpoint or report"),
+        (["{other}", "{list}", "--budget", "{budget}"], "--budget takes one checkpoint or report"),
         (["{json}", "{json}"], "is given twice: one file is one run"),
         (["{json}", "--name", "a", "--name", "b"], "once for each input: 2 names for 1"),
         (["--by", "colour"], "colour"),
