@@ -192,8 +192,11 @@ def _cell(cell: Cell, column: Column, scale: tuple[str, float]) -> str:
     if isinstance(cell, AtLeast):
         return rf"$\geq$ {_cell(cell.value, column, scale)}"
     if isinstance(cell, Spread):
-        ends = (_cell(value, column, scale) for value in (cell.value, cell.deviation))
-        return r" $\pm$ ".join(ends)
+        mean = _cell(cell.value, column, scale)
+        if "times" in mean:  # too small for its column: both with their own powers
+            return rf"{mean} $\pm$ {_cell(cell.deviation, column, scale)}"
+        decimals = len(mean.partition(".")[2])
+        return rf"{mean} $\pm$ {cell.deviation * _factor(column, scale):.{decimals}f}"
     if isinstance(cell, As):
         one = Table(name="", title="", columns=(replace(column, kind=cell.kind),), rows=((cell,),))
         prefix, factor = _scale(one, 0)
@@ -203,8 +206,11 @@ def _cell(cell: Cell, column: Column, scale: tuple[str, float]) -> str:
         return escaped(str(cell or ""))
     if number(cell) == float("-inf"):
         return ""
-    factor = 100.0 if column.kind in ("percent", "share") else scale[1]
-    return _number(number(cell) * factor, column)
+    return _number(number(cell) * _factor(column, scale), column)
+
+
+def _factor(column: Column, scale: tuple[str, float]) -> float:
+    return 100.0 if column.kind in ("percent", "share") else scale[1]
 
 
 def _number(value: float, column: Column) -> str:

@@ -39,7 +39,7 @@ def terminal_tables(table: Table, width: int) -> list[RichTable]:
     widths[0] = min(widths[0], max(beside, _NAME), max(width // 2, _NAME))
     parts = table.in_parts(widths, width + _GAP)
     return [
-        _drawn(part, f"{table.title}, continued" if number else table.title, widths[0] - _GAP, bar)
+        _drawn(part, "(continued)" if number else table.title, widths[0] - _GAP, bar)
         for number, part in enumerate(parts)
     ]
 

@@ -17,7 +17,7 @@ import analysis
 from analysis.reporting.compare import methods
 from analysis.reporting.comparison import Comparison
 from analysis.reporting.latex import latex_table
-from analysis.reporting.tables import Column, Table
+from analysis.reporting.tables import Column, Spread, Table
 from tests.analysis.reports import as_large_network, shipped_report
 
 MOST = 5.0  # points that a line may stand out
@@ -228,3 +228,11 @@ def test_the_command_line_compares_to_a_baseline_and_to_relus(runs, entry_point,
         done = call(*arguments)
         assert done.returncode == 2
         assert message in done.stderr
+
+
+def test_a_deviation_has_the_decimals_of_its_mean():
+    columns = (Column(name="m", heading="method"), Column(name="a", heading="ACs", kind="count"),
+               Column(name="p", heading="accuracy", kind="percent"))  # fmt: skip
+    rows = (("ours", Spread(10.41e6, 4.4), Spread(0.9956, 0.00149)),)
+    text = latex_table(Table(name="t", title="T", columns=columns, rows=rows))
+    assert r"ours & 10.41 $\pm$ 0.00 & 99.56 $\pm$ 0.15 \\" in text

@@ -66,7 +66,7 @@ def test_what_has_no_room_stands_in_a_table_below_with_its_rows_named():
         "Rates",
         "layer  number 0  number 1  number 2  number 3  number 4",
         "conv1    0.0000    0.1000    0.2000    0.3000    0.4000",
-        "Rates, continued",
+        "(continued)",
         "layer  number 5  number 6  number 7  number 8",
         "conv1    0.5000    0.6000    0.7000    0.8000",
     ]
