@@ -130,7 +130,7 @@ def compare(
         >>> x = torch.tensor([[1.0, 0.0, 0.0, 1.0]])
         >>> one, two = (analysis.analyze(torch.nn.Linear(4, n), [x], steps=1) for n in (4, 2))
         >>> found = analysis.compare({"ours": two, "wide": one}, baseline="wide")
-        >>> found.frame.set_index("method").to_baseline["ours"]
+        >>> float(found.frame.set_index("method").to_baseline["ours"])
         0.5
     """
     rows = _rows(reports)
