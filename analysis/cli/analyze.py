@@ -11,7 +11,7 @@ from analysis.cli import options as opt
 from analysis.cli import output_options as out
 from analysis.cli.early import check_data, check_inputs, check_place
 from analysis.cli.errors import run
-from analysis.cli.grouped_help import OneScreen, application
+from analysis.cli.grouped_help import HELP_NAMES, GroupedHelp, Quiet, Version, application, speaking
 from analysis.cli.idle import is_report, refuse_idle
 from analysis.cli.question import Question, asked_of, parse_shape
 from analysis.energy import conventions
@@ -27,7 +27,8 @@ app = application()
 
 
 @app.command(
-    cls=OneScreen,
+    cls=GroupedHelp,
+    context_settings=HELP_NAMES,
     epilog="""Examples:
   gac-analyze                                                the network that comes with it
   gac-analyze seed0.pth seed1.pth --convention eq17 --output o one row per method, ± over seeds
@@ -96,6 +97,8 @@ def analyze(
     arch: out.Architecture = None,
     rates: out.Rates = None,
     solve_rate: out.SolveRate = None,
+    quiet: Quiet = False,
+    version: Version = False,
 ) -> None:
     """Counts spikes, synaptic operations and MACs of a network exactly, and prices them.
 
@@ -141,7 +144,8 @@ def analyze(
         )  # fmt: skip
         from analysis.cli.architecture import answer
 
-        answer(question, rule, prices, output)
+        with speaking(quiet=quiet):
+            answer(question, rule, prices, output)
         return
     refuse_idle(context, files)
     if shape is not None and not (model is not None and data == "random"):
@@ -179,6 +183,7 @@ def analyze(
         neurons=tuple(neurons or ()),
         time_layout=layout,
         shape=shape,
+        quiet=quiet,
         loop=loop,
         forward=forward,
         kinds=inputs_are,
@@ -205,7 +210,8 @@ def analyze(
             technology=technology,
         ),
     )
-    status = present(job, wish, rule, prices)
+    with speaking(quiet=quiet):
+        status = present(job, wish, rule, prices)
     if status:
         raise typer.Exit(status)
 

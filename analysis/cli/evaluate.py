@@ -10,7 +10,7 @@ import typer
 
 from analysis.cli.early import check_data
 from analysis.cli.errors import run
-from analysis.cli.grouped_help import application
+from analysis.cli.grouped_help import HELP_NAMES, GroupedHelp, Quiet, Version, application, speaking
 from analysis.files import write_text
 from gac.archive import check_archive
 from gac.data import DATASETS
@@ -23,9 +23,12 @@ app = application()
 
 
 @app.command(
-    epilog="Example: gac-eval runs/digits/last.pth --export-official official.pth\n\n"
-    "Several processes: torchrun --no-python --nproc-per-node 2 gac-eval ...\n\n"
-    "Exit status: 0 fine, 2 bad input, 70 an error in this package, 130 stopped by Ctrl-C."
+    cls=GroupedHelp,
+    context_settings=HELP_NAMES,
+    epilog="Examples:\n"
+    "  gac-eval runs/digits/last.pth --export-official official.pth\n"
+    "  torchrun --no-python --nproc-per-node 2 gac-eval runs/digits/last.pth\n"
+    "Exit status: 0 fine, 2 bad input, 70 an error in this package, 130 stopped by Ctrl-C.",
 )
 def evaluate(
     checkpoint: Annotated[
@@ -42,32 +45,43 @@ def evaluate(
     data_root: Annotated[
         Path | None,
         typer.Option(
+            metavar="DIR",
             help="Folder that holds the data set's own folder; CIFAR's files are pickles: trust "
-            "them."
+            "them.",
         ),
     ] = None,
     steps: Annotated[
         int | None,
-        typer.Option(min=1, help="Simulation steps T, where the file can't say."),
+        typer.Option(metavar="N", min=1, help="Simulation steps T, where the file can't say."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 256,
-    workers: Annotated[int, typer.Option(min=0, help="Processes that prepare images.")] = 0,
+    batch_size: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Images per forward pass.")
+    ] = 256,
+    workers: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Processes that prepare images.")
+    ] = 0,
     precision: Annotated[
         str, typer.Option(help="float32, float64, or mixed with bf16 or fp16.")
     ] = "float32",
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads. Default: torch's choice.")
+        int | None, typer.Option(metavar="N", min=1, help="CPU threads. Default: torch's choice.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="JSON file for the counts. Default: print only.")
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="JSON", help="JSON file for the counts. Default: print only."
+        ),
     ] = None,
     export_official: Annotated[
         Path | None,
         typer.Option(
-            help="Also write the weights under the released code's keys, for its own scripts."
+            metavar="FILE",
+            help="Also write the weights under the released code's keys, for its own scripts.",
         ),
     ] = None,
+    quiet: Quiet = False,
+    version: Version = False,
 ) -> None:
     """Top-1 and top-5 accuracy on the test images, and accuracy had it stopped at every step.
 
@@ -83,11 +97,12 @@ def evaluate(
     done = evaluate_file(
         checkpoint=checkpoint, data=data, root=data_root, steps=steps, batch_size=batch_size,
         workers=workers, precision=precision, device=device, threads=threads,
-        official=export_official,
+        official=export_official, quiet=quiet,
     )  # fmt: skip
     if done is None:
         return
-    typer.echo(_text(done))
+    with speaking(quiet=quiet):
+        typer.echo(_text(done))
     if output is not None:
         write_text(output, json.dumps(done.as_dict(), indent=1) + "\n")
 

@@ -60,6 +60,7 @@ def evaluate_file(
     device: str,
     threads: int | None,
     official: Path | None,
+    quiet: bool = False,
 ) -> Evaluated | None:
     """Evaluates a checkpoint; None in all processes but the first.
 
@@ -89,7 +90,7 @@ def evaluate_file(
     mixed = precision in ("bf16", "fp16")
     with (
         joined(place, where),
-        progress(len(mine), shown=place.speaks) as advance,
+        progress(len(mine), shown=place.speaks and not quiet) as advance,
         torch.autocast(where.type, half) if mixed else nullcontext(),
     ):
         found = evaluate(model, batches, on_batch=advance)

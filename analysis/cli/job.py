@@ -40,6 +40,7 @@ class Job:
     kinds: Mapping[str, InputKind] = field(default_factory=dict)
     per_sample: bool | None = None
     shape: tuple[int, ...] | None = None
+    quiet: bool = False
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,8 @@ def _run(
     mine = subject.share(place)
     known = subject.samples
     keep = known is not None and known <= _KEPT if job.per_sample is None else job.per_sample
-    with progress(known if mine is None else len(mine), shown=place.speaks) as advance:
+    shown = place.speaks and not job.quiet
+    with progress(known if mine is None else len(mine), shown=shown) as advance:
         return analyze(
             model,
             subject.batches(place),

@@ -16,6 +16,8 @@ _BUDGET, _ARCH = "Budget", "Without a checkpoint"
 Output = Annotated[
     Path | None,
     typer.Option(
+        "--output",
+        "-o",
         metavar="DIR",
         rich_help_panel=_OUTPUT,
         help="report.html, .json, .md, .tex, references.bib and CSV tables go there",

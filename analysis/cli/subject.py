@@ -29,9 +29,10 @@ _GAC_PAPERS = ("qiu2024gac", "hu2024msresnet")
 _BY_RUN = frozenset(  # options that make no other method
     f"--{name}" for name in (
         "seed", "threads", "output", "device", "workers", "resume", "restart", "save-every", "keep",
-        "rates-on", "tensorboard", "data-root", "channels-last",
+        "rates-on", "tensorboard", "data-root", "channels-last", "quiet",
     )
 )  # fmt: skip
+_LONG = {"-o": "--output", "-q": "--quiet"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +227,7 @@ def _recipe(command: str) -> str:
         'gac-train --epochs 5 --recipe digits'
     """
     program, *words = (part for word in shlex.split(command) for part in word.split("=", 1))
+    words = [_LONG.get(word, word) for word in words]
     options: dict[str, list[str]] = {}
     for word in words:
         if word.startswith("--"):

@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 from analysis.cli.early import check_data
 from analysis.cli.errors import run
-from analysis.cli.grouped_help import Manual, application
+from analysis.cli.grouped_help import HELP_NAMES, GroupedHelp, Quiet, Version, application, speaking
 from analysis.cli.train_options import option, with_settings
 from analysis.cli.training_plan import Plan
 from gac.config import MSResNetConfig
@@ -41,12 +41,13 @@ _WHAT, _RUN = "What to train", "The run"
 
 
 @app.command(
-    cls=Manual,
-    epilog="Examples:\n\n"
-    "gac-train --recipe digits --epochs 5 --output runs/quick\n\n"
-    "gac-train --recipe cifar100 --data-root DATA --device cuda --precision bf16 --dry-run\n\n"
-    "torchrun --no-python --nproc-per-node 8 gac-train --recipe imagenet-r34 --data-root DATA "
-    "--device cuda --workers 8 --resume\n\n"
+    cls=GroupedHelp,
+    context_settings=HELP_NAMES,
+    epilog="Examples:\n"
+    "  gac-train --recipe digits --epochs 5 --output runs/quick\n"
+    "  gac-train --recipe cifar100 --data-root DATA --device cuda --precision bf16 --dry-run\n"
+    "  torchrun --no-python --nproc-per-node 8 gac-train --recipe imagenet-r34 --data-root DATA "
+    "--device cuda --workers 8 --resume\n"
     "Exit status: 0 trained, or stopped by Ctrl-C or SIGTERM with everything saved (the last "
     "line says how to go on); 2 bad input; 70 an error in this package; 130 a second Ctrl-C.",
 )
@@ -77,7 +78,7 @@ def train(
             "Folder that holds the data set's own folder: cifar-10-batches-py, cifar-100-python, "
             "imagenet/{train,val}/nXXXXXXXX, nmnist, dvs128gesture or cifar10dvs. CIFAR's files "
             "are pickles: trust them.",
-            _WHAT,
+            _WHAT, metavar="DIR",
         ),
     ] = None,
     model: Annotated[
@@ -101,7 +102,7 @@ def train(
     ] = "full",
     steps: Annotated[
         int | None,
-        option("Simulation steps T per image. Default the architecture's.", _WHAT),
+        option("Simulation steps T per image. Default the architecture's.", _WHAT, metavar="N"),
     ] = None,
     event_values: Annotated[
         EventValues | None,
@@ -124,7 +125,7 @@ def train(
         option(
             "Folder for last.pth, best.pth, log.csv, run.json and snapshots/. Default "
             "runs/RECIPE.",
-            _RUN,
+            _RUN, "--output", "-o", metavar="DIR",
         ),
     ] = None,
     resume: Annotated[
@@ -187,6 +188,8 @@ def train(
             _RUN, "--dry-run",
         ),
     ] = False,
+    quiet: Quiet = False,
+    version: Version = False,
     **settings: Any,
 ) -> None:  # fmt: skip
     """Train a GAC MS-ResNet and write its checkpoints.
@@ -224,15 +227,14 @@ def train(
         keep=keep,
         rates_on=rates_on,
         tensorboard=tensorboard,
+        quiet=quiet,
     )
     check_data(data, data_root)
     from analysis.cli.training_run import dry_run as describe
     from analysis.cli.training_run import run_plan
 
-    if dry_run:
-        describe(plan)
-    else:
-        run_plan(plan)
+    with speaking(quiet=quiet):
+        (describe if dry_run else run_plan)(plan)
 
 
 def _recipe_of(name: str | None, data: str | None) -> Recipe:

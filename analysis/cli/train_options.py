@@ -48,6 +48,7 @@ def _setting(name: str, group: str) -> inspect.Parameter:
     option = typer.Option(
         help=f"{text[0].upper()}{text[1:]}. Default {_by_recipe(name)}.",
         show_default=False,
+        metavar={int: "N", float: "NUMBER"}.get(kind, "NAME"),
         rich_help_panel=group,
     )
     annotation: Any = Annotated[(str if words else kind) | None, option]
@@ -67,6 +68,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def option(help_text: str, group: str, *names: str, **more: Any) -> Any:
     """An option under a heading of the help."""
+    more.setdefault("metavar", "N" if "min" in more else "NAME")
     return typer.Option(*names, help=help_text, rich_help_panel=group, **more)
 
 

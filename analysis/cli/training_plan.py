@@ -27,6 +27,7 @@ class Plan:
         save_every, keep: Updates between snapshots, and how many of them stay.
         rates_on: Test images to count spikes on after every epoch.
         tensorboard: Whether to write events.
+        quiet: Whether to print nothing but errors.
     """
 
     data: str
@@ -46,6 +47,7 @@ class Plan:
     keep: int
     rates_on: int
     tensorboard: bool
+    quiet: bool = False
 
     def facts(self) -> dict[str, Any]:
         """What has to be the same when the run goes on, beside network and settings."""

@@ -52,7 +52,7 @@ def bar(trainer: Trainer, plan: Plan) -> Iterator[Callable[[Update], None]]:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
         _Rate(plan.settings.batch_size), TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
-    shown = console.is_terminal
+    shown = console.is_terminal and not plan.quiet
     with Progress(*columns, console=console, transient=True, disable=not shown) as shown_bar:
         total = plan.settings.epochs * trainer.order.batches
         task = shown_bar.add_task("updates", total=total, completed=trainer.updates)

@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+import tempfile
 import tomllib
 from dataclasses import fields
 from types import SimpleNamespace
@@ -173,7 +174,7 @@ def test_the_recipe_follows_the_data_and_the_data_the_recipe(command):
         (["--threads", "0"], "Invalid value for '--threads'"),
         (["--device", "tpu"], "unknown device 'tpu'; known: cpu, cuda"),
         (["--data", "cifar10"], "cifar10 needs the folder it lies in: --data-root DIR"),
-        (["--data", "cifar10", "--data-root", "nowhere"], "expected data_batch_1, "),
+        (["--data", "cifar10", "--data-root", "nowhere"], "--data-root nowhere is no folder"),
         (["--output", "/dev/null/runs"], "can't make the folder /dev/null/runs"),
         (["--speed", "9"], "No such option: --speed"),
         (["digits"], "unexpected extra argument"),
@@ -211,14 +212,19 @@ def test_both_packages_errors_end_alike(monkeypatch, capsys):
     assert capsys.readouterr().err == "tool: error: two lines\n"
 
 
-def test_a_defect_keeps_its_traceback(monkeypatch):
+def test_a_defect_ends_with_70_and_keeps_its_traceback(monkeypatch, tmp_path, capsys):
     def fail():
         raise ZeroDivisionError
 
     monkeypatch.setattr(app.registered_commands[0], "callback", fail)
     monkeypatch.setattr(sys, "argv", ["tool"])
-    with pytest.raises(ZeroDivisionError):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(SystemExit) as ended:
         run(app, "tool")
+    assert ended.value.code == 70
+    assert "ZeroDivisionError; traceback: " in capsys.readouterr().err
+    (kept,) = tmp_path.glob("tool-*.txt")
+    assert "raise ZeroDivisionError" in kept.read_text()
 
 
 def test_every_option_has_help_and_the_help_has_an_example(command):
