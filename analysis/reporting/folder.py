@@ -40,17 +40,14 @@ def write_report(report: Report, folder: Path, more: Sequence[Section] = ()) -> 
     """
     page, notes, paper = (folder / f"report.{kind}" for kind in ("html", "md", "tex"))
     report.to_json(folder / "report.json")
-    write_html(report, page, more)
     write_markdown(report, notes, more)
     write_latex(report, paper, more)
     cited = [key for section in more for key in section.cites]
     write_text(folder / "references.bib", bibtex(report, cited))
     tables = [table for section in more for table in section.tables]
-    return [
-        *(folder / "report.json", page, notes, paper, folder / "references.bib"),
-        *write_frames(report, folder),
-        *_table_files(tables, folder),
-    ]
+    others = [*write_frames(report, folder), *_table_files(tables, folder)]
+    write_html(report, page, more)  # last: where a new page stands, all it is made of does
+    return [folder / "report.json", page, notes, paper, folder / "references.bib", *others]
 
 
 def write_frames(report: Report, folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ import pytest
 
 import analysis
 from analysis.energy.conventions import PRESETS, rules
+from analysis.reporting import folder
 from analysis.reporting.bibliography import bibtex, keys
 from analysis.reporting.folder import write_report
 from analysis.reporting.latex import latex_paragraph
@@ -192,3 +193,16 @@ def test_trouble_while_writing_leaves_the_old_page(
     monkeypatch.undo()
     assert (folder / "report.html").read_text() == before
     assert not list(folder.glob(".*"))
+
+
+def test_the_page_is_written_last(tmp_path, monkeypatch):
+    there = []
+    write = folder.write_html
+
+    def noting(report, path, more=()):
+        there.extend(file.name for file in tmp_path.iterdir())
+        write(report, path, more)
+
+    monkeypatch.setattr(folder, "write_html", noting)
+    written = write_report(shipped_report(), tmp_path)
+    assert {file.name for file in written} - {*there} == {"report.html"}
