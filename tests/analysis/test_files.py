@@ -13,7 +13,7 @@ import pytest
 
 import analysis
 from analysis.energy.conventions import PRESETS, rules
-from analysis.reporting import folder
+from analysis.reporting import folder as folders
 from analysis.reporting.bibliography import bibtex, keys
 from analysis.reporting.folder import write_report
 from analysis.reporting.latex import latex_paragraph
@@ -197,12 +197,12 @@ def test_trouble_while_writing_leaves_the_old_page(
 
 def test_the_page_is_written_last(tmp_path, monkeypatch):
     there = []
-    write = folder.write_html
+    write = folders.write_html
 
     def noting(report, path, more=()):
         there.extend(file.name for file in tmp_path.iterdir())
         write(report, path, more)
 
-    monkeypatch.setattr(folder, "write_html", noting)
+    monkeypatch.setattr(folders, "write_html", noting)
     written = write_report(shipped_report(), tmp_path)
     assert {file.name for file in written} - {*there} == {"report.html"}
