@@ -84,7 +84,7 @@ def test_the_same_seed_draws_the_same_samples(run, tmp_path):
         (["--data", "cifar10"], "--data-root"),
         (["--data", "cifar10", "--data-root", "{folder}"], "cifar-10-batches-py"),
         (["--dtype", "int8"], "int8"),
-        (["--samples", "0"], "greater than or equal to 1"),
+        (["--samples", "0"], "--samples"),
         (["--device", "abacus"], "device 'abacus' can't be used"),
         (["--colour", "red"], "--colour"),
         (["--output", "{text}"], "can't make the folder"),

@@ -43,6 +43,13 @@ def test_each_name_stands_in_the_table_once():
     assert [name for name, times in names.items() if times > 1] == []
 
 
+NEWEST = pytest.mark.skipif(
+    tuple(map(int, torch.__version__.split(".")[:2])) < (2, 15),
+    reason="the tables name operations of torch 2.15; older ones lack some, and crash on odd calls",
+)
+
+
+@NEWEST
 def test_each_name_in_the_tables_is_one_of_torch():
     known = {schema.name for schema in torch._C._jit_get_all_schemas()}
     forms = known | {name.removesuffix("_") for name in known}
@@ -59,7 +66,8 @@ def test_all_forms_of_an_operation_share_its_row():
     assert len({id(operation_of(func)) for func in forms}) == 1
     assert operation_of(aten.add.out).work == "addition"
     assert rule_of(aten.addmm_.default) is rule_of(aten.addmm.out) is rule_of(aten.addmm.default)
-    assert rule_of(aten._foreach_mm.default) is None  # lists of matrices
+    if hasattr(aten, "_foreach_mm"):
+        assert rule_of(aten._foreach_mm.default) is None  # lists of matrices
     assert rule_of(aten.linear.default) is None  # counted by its parts
     assert rule_of(aten.linear.out) is not None  # which has none
 
@@ -144,7 +152,7 @@ QUIET = {
     "what moves weights": (aten.embedding.default, (W, X.long())),
     "what works element by element": (aten.mul.Tensor, (X, W)),
     "what makes another tensor": (aten.new_zeros.default, (W, [3])),
-    "one tensor in what nobody knows": (aten.hash_tensor.default, (X,)),
+    "one tensor in what nobody knows": (aten._cslt_compress.default, (X,)),
 }
 
 
@@ -160,7 +168,7 @@ def test_not_listed_as_uncounted(what):
 
 def test_a_single_learned_number_is_no_weights():
     number = torch.ones(())
-    assert is_quiet(aten.hash_tensor.default, (number,), {}, lambda x: True)
+    assert is_quiet(aten._cslt_compress.default, (number,), {}, lambda x: True)
 
 
 @torch.library.custom_op("gac_test::spike_conv", mutates_args=())
@@ -404,6 +412,7 @@ def survey():
     return tried, quiet, {name: why for name, why in skipped.items() if name not in tried}
 
 
+@NEWEST
 @pytest.mark.filterwarnings("ignore")
 def test_nothing_that_multiplies_and_sums_two_tensors_is_quiet():
     tried, quiet, skipped = survey()
