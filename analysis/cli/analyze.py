@@ -65,7 +65,10 @@ def analyze(
     technology: opt.TechnologyName = "45nm-fp32",
     explain: opt.Explain = False,
     stem: opt.Stem = None,
+    stem_as: opt.StemAs = None,
     event_stem: opt.EventStem = None,
+    readout: opt.Readout = None,
+    pairs: opt.Pairs = None,
     gate: opt.Gate = None,
     gate_as: opt.GateAs = None,
     spike: opt.Spike = None,
@@ -111,7 +114,8 @@ def analyze(
         return
     # wrong names and files are told before torch is loaded
     fields = {
-        "stem": stem, "event_stem": event_stem, "gate": gate, "gate_as": gate_as, "spike": spike,
+        "stem": stem, "stem_as": stem_as, "readout": readout, "pairs": pairs,
+        "event_stem": event_stem, "gate": gate, "gate_as": gate_as, "spike": spike,
         "real": real, "rate_at": rate_at, "graded": graded, "silent": silent, "norm": norm,
         "elementwise": elementwise,
     }  # fmt: skip

@@ -207,6 +207,9 @@ def _field(name: str) -> typer.models.OptionInfo:
 
 
 Stem = Annotated[str | None, _field("stem")]
+StemAs = Annotated[str | None, _field("stem_as")]
+Readout = Annotated[str | None, _field("readout")]
+Pairs = Annotated[str | None, _field("pairs")]
 EventStem = Annotated[str | None, _field("event_stem")]
 Gate = Annotated[str | None, _field("gate")]
 GateAs = Annotated[str | None, _field("gate_as")]

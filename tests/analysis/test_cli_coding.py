@@ -125,7 +125,7 @@ def test_a_report_without_it_has_no_such_section(run, tmp_path):
 def test_a_noisy_code_is_drawn_several_times(run, checkpoint, tmp_path):
     status, out, err = run(checkpoint(encoder="poisson"), "--samples", 60, "--coding")
     assert (status, err) == (0, "")
-    assert "60 samples, 32 draws each, 256 of 256 neurons" in out
+    assert "60 samples, 32 draws each, 256 of 256 neurons" in " ".join(out.split())
 
 
 def test_an_ablated_gate_is_named(run, checkpoint):

@@ -17,9 +17,9 @@ import gac
 from gac.checkpoint import save_checkpoint, shipped_checkpoint
 
 FILES = (
-    "report.json", "report.html", "report.md", "report.tex", "references.bib", "sites.csv",
-    "neurons.csv", "steps.csv", "conventions.csv", "samples.csv", "memory.csv", "lemaire.csv",
-    "counterpart.csv",
+    "report.json", "report.html", "report.md", "report.tex", "references.bib", "inputs.csv",
+    "sites.csv", "neurons.csv", "steps.csv", "conventions.csv", "samples.csv", "memory.csv",
+    "lemaire.csv", "counterpart.csv",
 )  # fmt: skip
 
 

@@ -493,8 +493,8 @@ def test_a_sew_resnet_lies_between_the_bounds_that_chen_states():
 
 
 def test_biases_may_be_all_of_the_work_that_is_charged():
-    run = run_of(SITE, neurons=(NEURONS,),
-                 elementwise=(_work("layer", "bias", 7), _work("layer", "addition", 5)))  # fmt: skip
+    work = (_work("layer", "bias", 7), _work("layer", "addition", 5))
+    run = run_of(SITE, neurons=(NEURONS,), elementwise=work)
     assert {n: c.acs for n, c in work_charges(run, convention("spikingformer")).items()} == {
         "bias": 7
     }

@@ -158,7 +158,7 @@ def test_events_at_the_input_are_spikes_like_any_other():
 
 
 def test_a_black_and_white_picture_that_is_called_an_image_is_read_as_real_values():
-    (work,) = lemaire(run_of(replace(CONV, origin="image"))).work
+    (work,) = lemaire(run_of(replace(CONV, origin="image", role="stem"))).work
     assert work.kind == "dense"
 
 
