@@ -70,7 +70,7 @@ def test_spikes_are_the_sums_of_what_the_neurons_gave_out(spike_fn, clip):
 def test_layers_count_the_non_zeros_they_read(clip):
     model = Network(SingleSpike)
     run = analysis.analyze(model, [clip], steps=STEPS).run
-    assert [s.origin for s in run.sites] == ["image", "current", "spikes"]
+    assert [s.origin for s in run.sites] == ["events", "current", "spikes"]
     assert [s.operand for s in run.sites] == ["spike", "graded", "spike"]  # sums of four spikes
     linear = run.sites[2]
     assert list(linear.synops_by_step) == [5 * n for n in by_step(SEEN["neuron2"])]
