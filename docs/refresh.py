@@ -45,7 +45,7 @@ BLOCKS = (
 def printed(*arguments: str) -> str:
     """What a program prints; without arguments, `gac-analyze` for the shipped network."""
     if arguments[:1] == ("options",):
-        return "\n".join(options(arguments[1]))
+        return "\n".join(options(arguments[1])).strip()
     program, *rest = arguments if arguments[:1] and arguments[0] in MODULES else (
         "gac-analyze", *arguments,
     )  # fmt: skip
