@@ -397,7 +397,7 @@ def test_a_number_of_samples_cuts_the_last_batch(run, project):
         (["{json}", "{json}"], "is given twice: one file is one run"),
         (["{json}", "--name", "a", "--name", "b"], "once for each input: 2 names for 1"),
         (["--by", "colour"], "colour"),
-        (["--top", "0"], "greater than or equal to 1"),
+        (["--top", "0"], "--top"),
     ],
 )
 def test_bad_input_gets_one_line_and_status_2(run, folder, project, arguments, message):

@@ -111,7 +111,7 @@ FILES = {
     "text": (_bytes(b"epoch,accuracy\n1,0.5\n"), "is not a torch checkpoint"),
     "zip head only": (_bytes(b"PK\x03\x04 and then nothing"), "damaged or cut short"),
     "cut": (_cut, "damaged or cut short"),
-    "spliced": (_spliced, "damaged"),
+    "spliced": (_spliced, "damaged|claims .* refused"),
     "other zip": (_other_zip, "not one that torch saved"),
     "bare pickle": (lambda path: path.write_bytes(pickle.dumps({"a": 1})), "bare pickle"),
     "legacy": (
@@ -154,7 +154,7 @@ FILES = {
     ),
     "empty dict": (_saved({}), "holds no weights .* its keys are none"),
     "strange keys": (_saved({("a", 1): torch.zeros(1)}), "not a GAC MS-ResNet"),
-    "storage of 10 GB": (_storage_of_ten_gigabytes, "damaged"),
+    "storage of 10 GB": (_storage_of_ten_gigabytes, "damaged|not a GAC"),
     "directory of 10 GB": (_directory_of_ten_gigabytes, "claims 12,884,9.* refused"),
     "packed": (_packed, "claims 10,000,000 bytes of content or packs it"),
     "tensor of 10 GB": (
