@@ -418,13 +418,13 @@ class Run:
 
     @cached_property
     def spikes_inside(self) -> bool:
-        """Whether anything spikes: neuron layers, or functions that give spikes to some site.
+        """Whether anything spikes: neuron layers, functions that give spikes, or stated rates.
 
         Where nothing does, as in a network of ReLUs, non-zeros are no firing rates.
         """
         made = ("image", "events")
         spikes = (s.operand in ("spike", "ternary") and s.origin not in made for s in self.sites)
-        return bool(self.neurons) or any(spikes)
+        return bool(self.neurons or self.stated_rates) or any(spikes)
 
     @cached_property
     def neuron_updates(self) -> int:

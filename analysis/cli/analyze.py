@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import typer
 
@@ -138,13 +138,14 @@ def analyze(
     if arch is not None or rates is not None or solve_rate is not None:
         of, subject = asked_of(arch, model, files, rates, solve_rate)
         refuse_idle(context, files, without_data=of)
-        options = {
+        options: dict[str, Any] = {
             "roles": roles, "neurons": tuple(neurons or ()), "time_layout": layout, "loop": loop,
             "inputs": inputs_are or "auto",
         }  # fmt: skip
+        own_options = {"model": options, "arch": {"roles": roles}}
         question = Question(
-            name=subject, of=of, shape=shape, options=options if of == "model" else {},
-            forward=forward, steps=steps, rates=rates, solve=solve_rate, wanted=wanted,
+            name=subject, of=of, shape=shape, options=own_options.get(of, {}), forward=forward,
+            steps=steps, rates=rates, solve=solve_rate, wanted=wanted,
         )  # fmt: skip
         from analysis.cli.architecture import answer
 

@@ -42,7 +42,8 @@ def refuse_idle(
         InputError: If there is such an option.
     """
     if without_data is not None:
-        used = {"arch": {"input_shape"}, "model": _BUILT_HERE}.get(without_data, frozenset())
+        by_kind = {"arch": {"input_shape", "role"}, "model": _BUILT_HERE}
+        used = by_kind.get(without_data, frozenset())
         refused = (_OF_A_RUN | _OF_A_REPORT) - used
         refused |= {"steps"} if without_data == "report" else set()
         _refuse(context, refused, "--rates and --solve-rate run no network on samples")

@@ -339,3 +339,11 @@ def test_an_estimate_never_says_that_anything_was_counted_or_measured():
     print_report(report, console)
     assert "nothing was measured" in console.file.getvalue()
     assert "Counts are exact" not in console.file.getvalue()
+
+
+def test_rates_that_are_stated_of_a_network_without_neurons_are_rates():
+    vgg = nn.Sequential(nn.Linear(4, 6, bias=False), nn.ReLU(), nn.Linear(6, 2, bias=False))
+    report = analysis.estimate(vgg, (4,), 0.5, steps=1, convention="eq17")
+    assert (report.totals.acs, report.totals.macs) == (6, 24)
+    said = analysis.estimate(vgg, (4,), 0.5, steps=1, roles={"2": "spiking"})
+    assert (said.totals.acs, said.totals.macs) == (6, 24)
