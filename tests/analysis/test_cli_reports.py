@@ -45,7 +45,8 @@ def test_a_run_leaves_every_file(folder):
     assert {*FILES, "budget.toml"} == {entry.name for entry in folder.iterdir()}
 
 
-def test_help_fits_one_screen_and_groups_every_option(run):
+def test_help_fits_one_screen_and_groups_every_option(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
     text = run("--help").stdout
     lines = text.splitlines()
     assert len(lines) <= 75
