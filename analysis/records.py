@@ -360,7 +360,7 @@ class Run:
     Attributes:
         samples, steps: How many were run.
         sites, neurons, elementwise: The counts.
-        inputs: What went into the model: all floating tensors that hold samples.
+        inputs: What went into the model: all tensors that hold samples and are read as numbers.
         constants: Weight operations that no sample has a part in; they are not in the counts.
         moments: How the counts vary over samples.
         correct: Samples whose most likely class was their label; None without labels.

@@ -169,6 +169,8 @@ class DataFlow:
         if not inputs:
             return
         trace = self._together(row, [self.of(x) for x in inputs], len(inputs) < len(tensors))
+        if row.placed_by == "index":  # where values go is no value: token ids of an embedding
+            trace = replace(trace, inputs=self.of(tensors[0]).inputs)
         if trace.origin == "weight":
             self.sources |= {storage_id(x) for x in inputs}
         if func.overloadpacket is aten.constant_pad_nd and (len(args) < 3 or args[2] == 0):

@@ -141,7 +141,7 @@ class Counting:
     def _read_inputs(self, batch: Batch) -> None:
         """Takes in what the inputs hold that samples have a part in."""
         for name, values in zip(batch.names, batch.tensors, strict=True):
-            if values.is_floating_point() and batch.sample_dim(values) is not None:
+            if batch.sample_dim(values) is not None:
                 self.ledger.inputs.setdefault(name, InputTally()).add(values)
         kinds_said(self.options.inputs, [*self.ledger.inputs])  # refused before anything runs
 

@@ -44,21 +44,30 @@ from analysis.records import (
 
 @dataclass
 class InputTally:
-    """What one input of the model has held so far."""
+    """What one input of the model has held so far.
 
+    Attributes:
+        is_floating: Whether it came as real numbers; whole ones may be names of something.
+        levels, nonzeros, elements: Of its values.
+    """
+
+    is_floating: bool = True
     levels: Levels = frozenset()
     nonzeros: int = 0
     elements: int = 0
 
     def add(self, values: Tensor) -> None:
         """Takes in one batch."""
-        reading = read_values(values.reshape(len(values), -1))
+        self.is_floating = self.is_floating and values.is_floating_point()
+        numbers = values if values.is_floating_point() else values.double()
+        reading = read_values(numbers.reshape(len(values), -1))
         self.levels = widen(self.levels, reading.levels)
         self.nonzeros += int(reading.nonzeros.sum())
         self.elements += values.numel()
 
     def merge(self, other: InputTally) -> None:
         """Takes in what another process read."""
+        self.is_floating = self.is_floating and other.is_floating
         self.levels = widen(self.levels, other.levels)
         self.nonzeros += other.nonzeros
         self.elements += other.elements
@@ -280,8 +289,13 @@ class Ledger:
         return list(found)
 
     def input_records(self, said: Mapping[str, InputKind]) -> tuple[InputRecord, ...]:
-        """Every input; its values decide what it is, where nobody says so."""
-        return tuple(tally.record(name, said.get(name)) for name, tally in self.inputs.items())
+        """Every input whose numbers are read; they decide what it is, where nobody says so."""
+        read = {name for site in self.sites.values() for side in site.inputs for name in side}
+        return tuple(
+            tally.record(name, said.get(name))
+            for name, tally in self.inputs.items()
+            if tally.is_floating or name in read
+        )
 
     def records(self, read: Iterable[InputRecord]) -> Iterator[SiteRecord]:
         """Every site; in a loop over steps, the neuron layers upstream go by their first call."""

@@ -197,6 +197,23 @@ def test_integers_of_an_event_camera_are_events():
     assert (found.kind, found.values, found.unit) == ("events", "spike", 2)
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int32, torch.int64])
+@pytest.mark.parametrize("wrap", [lambda clip: clip, lambda clip: {"x": clip}])
+def test_events_that_the_model_turns_into_numbers_are_events(wrap, dtype):
+    class Casts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = nn.Linear(8, 2)
+
+        def forward(self, x):
+            return self.first(x.float())
+
+    clip = events(3, 8, share=0.5).to(dtype)
+    report = analysis.analyze(Casts(), [wrap(clip)], steps=1)
+    assert first(report).origin == "events"
+    assert (report.totals.acs, report.totals.macs) == (2 * int(clip.sum()) / 3, 0)
+
+
 def test_real_values_that_are_called_events_keep_their_price_and_take_their_rate():
     frames = torch.rand(2, 8) * events(2, 8, share=0.5)  # brightness at the time of each event
     settings = {"steps": 1, "inputs": "events", "neurons": [Fire]}
@@ -403,3 +420,20 @@ def test_counts_that_are_called_events_cost_the_same_in_any_unit(unit):
     )  # fmt: skip
     assert (report.totals.acs, report.totals.macs) == (20, 0)
     assert report.run.inputs[0].unit == unit
+
+
+def test_whole_numbers_that_are_read_can_be_called_an_image_and_names_of_tokens_are_no_input():
+    class Reads(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.first = nn.Embedding(9, 8), nn.Linear(8, 2)
+
+        def forward(self, frames, tokens):
+            return self.first(frames.float()) + self.first(self.words(tokens))
+
+    batch = {"frames": events(3, 8, share=0.5).long(), "tokens": torch.randint(0, 9, (3,))}
+    (found,) = analysis.analyze(Reads(), [batch], steps=1).run.inputs
+    assert (found.name, found.kind, found.values) == ("frames", "events", "spike")
+    said = analysis.analyze(Reads(), [batch], steps=1, inputs={"frames": "image"})
+    assert [one.kind for one in said.run.inputs] == ["image"]
+    assert said.sites.macs.tolist() == [16, 16]
