@@ -3,7 +3,8 @@
 The files, in the order a tensor meets them:
 
 inputs      models, batches and answers as a caller has them
-run         the batches of a run, its warnings, its result
+steps       how many there are; models that are called once for each
+run         the batches of a run, its result; `warnings`: what to know before trusting it
 passes      one forward pass from a fresh state; one sample alone as the check
 neurons     which modules are spiking neurons, and which of their outputs are the spikes
 scopes      which module is running

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import analysis
-from analysis.counting.loop import over_steps
+from analysis.counting.steps import over_steps
 from analysis.errors import InputError
 
 STEPS, SAMPLES, SIZE, CLASSES = 3, 5, 6, 4
